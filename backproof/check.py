@@ -1,0 +1,47 @@
+"""One equation of one step, judged; and what both kinds of rule share in judging it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from backproof.equations import Equation
+from backproof.residuals import Residuals
+from backproof.rounding import Format
+from backproof.verdict import Verdict
+
+BLOCK = 1 << 16
+"""Elements judged at once: the dozen float64 arrays of a block stay in cache."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One equation of one step, judged.
+
+    Attributes:
+        residuals: the worst element, the spread, the suspects.
+        vacuous: elements whose operands are all zero; they agree for nothing.
+        ceiling: units that no rounding can pass (the largest over the elements).
+        slope: fitted δ of ``recorded = (1 + δ) exact``, or None where it is not fitted.
+        message: one sentence; empty when rounding explains everything without a second opinion.
+    """
+
+    step: int
+    equation: Equation
+    verdict: Verdict
+    residuals: Residuals
+    vacuous: int
+    ceiling: float
+    slope: float | None
+    message: str
+
+
+def doubling(fmt: Format) -> float:
+    """A float64 recording is judged in float64: yardstick and judged may each err by the whole budget."""
+    return 2.0 if fmt.name == "float64" else 1.0
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of columns that hold about :data:`BLOCK` elements each."""
+    width = max(1, BLOCK // max(rows, 1))
+    return (slice(start, min(start + width, columns)) for start in range(0, columns, width))

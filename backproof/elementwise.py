@@ -1,0 +1,209 @@
+"""The elementwise equations: what the exact result is, and how many units of it rounding may take.
+
+Each formula is evaluated in float64 from the operand that implementations really work from (deltas and losses from the
+logits Z, not from A), and returns an :class:`Evaluation`. ``u`` is left out of the units here: the check multiplies it
+in. The budgets were measured over NumPy, PyTorch and JAX (``docs/rounding.md``) and double for float64 recordings,
+where the yardstick rounds as much as what it judges. ``CEILING`` times the budget is called a bug: no derivation bounds
+a mathematical library's ``tanh``, but none in use errs by tens of units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+CEILING = 8.0
+EXACT = 0.5
+"""Budget of an equation that involves no rounding: less than one unit in the last place."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The numbers that a formula needs besides its operands, slope and step size as rounded in the format.
+
+    ``tau`` is the format's smallest normal number.
+    """
+
+    divisor: int
+    slope: float
+    step_size: float
+    tau: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``exact`` in float64; ``unit`` without its factor u; ``budget`` in units; ``floor`` absolute."""
+
+    exact: Array
+    unit: Array
+    budget: Array | float
+    floor: Array | float
+
+
+Formula = Callable[..., Evaluation]
+
+
+def _same(exact: Array, recorded: Array, context: Context) -> Evaluation:
+    return Evaluation(exact, np.maximum(np.abs(exact), np.abs(recorded)), EXACT, 4 * context.tau)
+
+
+def relu(recorded: Array, context: Context, Z: Array) -> Evaluation:
+    """``max(z, 0)``: exact."""
+    return _same(np.maximum(Z, 0), recorded, context)
+
+
+def identity(recorded: Array, context: Context, Z: Array) -> Evaluation:
+    """``z``: exact."""
+    return _same(Z, recorded, context)
+
+
+def leaky_relu(recorded: Array, context: Context, Z: Array) -> Evaluation:
+    """``z`` or ``slope z``; unit ``|a|``; one product on the negative side, budget 2."""
+    exact = np.where(Z < 0, context.slope * Z, Z)
+    return Evaluation(exact, _magnitude(exact, recorded), np.where(Z < 0, 2.0, EXACT), 4 * context.tau)
+
+
+def tanh(recorded: Array, context: Context, Z: Array) -> Evaluation:
+    """``tanh z``; unit ``|a|``; budget 8 (XLA's rational approximation takes 4.8)."""
+    exact = np.tanh(Z)
+    return Evaluation(exact, np.abs(exact), 8.0, 4 * context.tau)
+
+
+def sigmoid(recorded: Array, context: Context, Z: Array) -> Evaluation:
+    """``1 / (1 + e^-z)``; unit ``|a|``; budget 6."""
+    exact = _sigmoid(Z)
+    return Evaluation(exact, exact, 6.0, 4 * context.tau)
+
+
+def softmax(recorded: Array, context: Context, Z: Array) -> Evaluation:
+    """``e^z_i / sum e^z_j`` over the n classes; unit ``p (1 + |z - max|)``; budget ``6 + 2 sqrt(n)``.
+
+    The factor |z − max| is the condition number of e^(z − max): its argument is rounded once.
+    """
+    shifted, p, _ = _softmax(Z)
+    return Evaluation(p, p * (1 - shifted), 6 + 2 * np.sqrt(len(Z)), 4 * context.tau)
+
+
+def cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
+    """``(softmax(z) - y) / divisor``; unit ``(p (1 + |z - max| + log sum) + y) / divisor``; budget ``6 + 2 sqrt(n)``."""
+    shifted, p, log_sum = _softmax(Z)
+    scale = p * (1 - shifted + log_sum)
+    exact = p
+    if Y.dtype.kind in "iu":
+        columns = np.arange(Z.shape[1])
+        exact[Y[0], columns] -= 1
+        scale[Y[0], columns] += 1
+    else:
+        exact -= Y
+        scale += Y
+    return Evaluation(
+        exact / context.divisor, scale / context.divisor, 6 + 2 * np.sqrt(len(Z)), 4 * context.tau
+    )
+
+
+def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
+    """``(sigma(z) - y) / divisor``; unit ``(p (1 + softplus(-z)) + y) / divisor``; budget 8."""
+    p = _sigmoid(Z)
+    scale = (p * (1 + np.logaddexp(0, -Z)) + Y) / context.divisor
+    return Evaluation((p - Y) / context.divisor, scale, 8.0, 4 * context.tau)
+
+
+def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
+    """``sum (logsumexp(z) - z_true) / divisor``; unit ``sum (|z_true - max| + log sum + 1) / divisor``;
+    budget ``4 + 2 sqrt(m)``."""
+    shifted, _, log_sum = _softmax(Z)
+    if Y.dtype.kind in "iu":
+        true = np.take_along_axis(shifted, Y, axis=0)
+    else:
+        true = (shifted * Y).sum(axis=0, keepdims=True)
+    exact = (log_sum - true).sum() / context.divisor
+    unit = (np.abs(true) + log_sum + 1).sum() / context.divisor
+    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.shape[1]), 4 * context.tau)
+
+
+def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
+    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``; unit: the same sum of absolute values;
+    budget ``4 + 2 sqrt(count)``."""
+    positive, product, log_term = np.maximum(Z, 0), Z * Y, np.log1p(np.exp(-np.abs(Z)))
+    exact = (positive - product + log_term).sum() / context.divisor
+    unit = (positive + np.abs(product) + log_term).sum() / context.divisor
+    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.size), 4 * context.tau)
+
+
+def through_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:
+    """``dA`` where z > 0, else 0: exact. At z = 0 anything from 0 to dA is a subgradient and accepted."""
+    exact = _at_kink(np.where(Z > 0, dA, 0.0), recorded, dA, Z, 0.0)
+    return _same(exact, recorded, context)
+
+
+def through_leaky_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:
+    """``dA`` or ``slope dA``; unit ``|dZ|``; one product on the negative side, budget 2. At z = 0 as for ReLU."""
+    exact = _at_kink(np.where(Z > 0, dA, context.slope * dA), recorded, dA, Z, context.slope)
+    budget = np.where(Z > 0, EXACT, 2.0)
+    return Evaluation(exact, _magnitude(exact, recorded), budget, 4 * context.tau * (1 + np.abs(dA)))
+
+
+def through_tanh(recorded: Array, context: Context, dA: Array, A: Array) -> Evaluation:
+    """``dA (1 - a^2)``; unit ``|dA|``, because 1 − a² cancels; budget 4."""
+    return Evaluation(dA * (1 - A * A), np.abs(dA), 4.0, 4 * context.tau * (1 + np.abs(dA)))
+
+
+def through_sigmoid(recorded: Array, context: Context, dA: Array, A: Array) -> Evaluation:
+    """``dA a (1 - a)``; unit ``|dA a|``; budget 4."""
+    return Evaluation(dA * A * (1 - A), np.abs(dA * A), 4.0, 4 * context.tau * (1 + np.abs(dA)))
+
+
+def through_identity(recorded: Array, context: Context, dA: Array) -> Evaluation:
+    """``dA``: exact."""
+    return _same(dA, recorded, context)
+
+
+def gradient_descent(recorded: Array, context: Context, W: Array, dW: Array) -> Evaluation:
+    """``w - alpha g``, fused or not; unit ``2 |alpha g| + |w'|``: the product's rounding and the difference's; budget 1.5."""
+    change = context.step_size * dW
+    exact = W - change
+    return Evaluation(exact, 2 * np.abs(change) + np.abs(exact), 1.5, 4 * context.tau)
+
+
+FORMULAS: dict[str, Formula] = {
+    formula.__name__: formula
+    for formula in (
+        relu, identity, leaky_relu, tanh, sigmoid, softmax,
+        cross_entropy, binary_cross_entropy, cross_entropy_delta, binary_cross_entropy_delta,
+        through_relu, through_leaky_relu, through_tanh, through_sigmoid, through_identity,
+        gradient_descent,
+    )
+}  # fmt: skip
+
+
+def _magnitude(exact: Array, recorded: Array) -> Array:
+    return np.maximum(np.abs(exact), np.abs(recorded))
+
+
+def _at_kink(exact: Array, recorded: Array, dA: Array, Z: Array, slope: float) -> Array:
+    kink = Z == 0
+    if not kink.any():
+        return exact
+    one_side, other_side = slope * dA, dA
+    between = np.clip(recorded, np.minimum(one_side, other_side), np.maximum(one_side, other_side))
+    return np.where(kink, between, exact)
+
+
+def _sigmoid(Z: Array) -> Array:
+    small = np.exp(-np.abs(Z))
+    return np.asarray(np.where(Z < 0, small, 1.0) / (1 + small))
+
+
+def _softmax(Z: Array) -> tuple[Array, Array, Array]:
+    """``z - max``, the probabilities, and ``log sum e^(z - max)`` (1 x m)."""
+    shifted = Z - Z.max(axis=0, keepdims=True)
+    p = np.exp(shifted)
+    total = p.sum(axis=0, keepdims=True)
+    p /= total
+    return shifted, p, np.log(total)

@@ -1,0 +1,106 @@
+"""The first question: do the equations hold? Every recorded quantity, recomputed from its recorded operands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof import elementwise
+from backproof.check import Check
+from backproof.elementwise_check import check_elementwise
+from backproof.equations import Elementwise, Equation, Product, equations
+from backproof.network import Network
+from backproof.operands import Operands
+from backproof.product_check import check_product
+from backproof.rounding import Format, format_of
+from backproof.structure import Flaw, flaws
+from backproof.training import Step
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class StepChecks:
+    """All that was found in one step. ``unchecked`` names the equations that a flaw kept from being judged."""
+
+    step: int
+    flaws: list[Flaw]
+    checks: list[Check]
+    unchecked: list[Equation]
+
+
+class EquationChecker:
+    """Judges the steps of one run, one at a time.
+
+    Args:
+        network: the specification.
+        dtype: the run's format.
+    """
+
+    def __init__(self, network: Network, dtype: np.dtype[Any]) -> None:
+        self._network = network
+        self._dtype = np.dtype(dtype)
+        self._format = format_of(self._dtype)
+        self._operands: Operands | None = None
+
+    def check(self, step: Step, X: Array, Y: Array) -> StepChecks:
+        """Structure first, then every equation whose target and operands are sound, in order of computation."""
+        m = X.shape[1]
+        found = flaws(self._network, step.tensors, m, self._dtype)
+        unsound = {flaw.quantity for flaw in found}
+        self._operands = operands = Operands({**step.tensors, "X": X, "Y": Y}, self._operands)
+        context = context_of(self._network, self._dtype, m)
+        checks, unchecked = [], []
+        for equation in equations(self._network):
+            if unsound.isdisjoint((equation.target, *equation.rule.operands)):
+                checks.append(check_equation(equation, operands, self._format, context, step.index))
+            else:
+                unchecked.append(equation)
+        named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]
+        return StepChecks(step.index, named, checks, unchecked)
+
+
+def context_of(network: Network, dtype: np.dtype[Any], m: int) -> elementwise.Context:
+    """Divisor, slope and step size of a batch of ``m``, the latter two as rounded in the format."""
+    kind = np.dtype(dtype).type
+    fmt = format_of(dtype)
+    return elementwise.Context(
+        network.divisor(m), float(kind(network.slope)), float(kind(network.step_size(m))), fmt.smallest_normal
+    )
+
+
+def check_equation(
+    equation: Equation, operands: Operands, fmt: Format, context: elementwise.Context, step: int = 0
+) -> Check:
+    """Judge one equation of one step; target and operands must be finite and of the right shape."""
+    if isinstance(equation.rule, Product):
+        return check_product(equation, equation.rule, operands, fmt, step)
+    return check_elementwise(equation, equation.rule, operands, fmt, context, step)
+
+
+def _overflow(
+    flaw: Flaw, network: Network, operands: Operands, fmt: Format, context: elementwise.Context, unsound: set[str]
+) -> Flaw:
+    """Call a non-finite value an overflow where the exact value, from finite operands, is beyond the format."""
+    equation = next((e for e in equations(network) if e.target == flaw.quantity), None)
+    if flaw.kind != "non-finite" or equation is None or not unsound.isdisjoint(equation.rule.operands):
+        return flaw
+    with np.errstate(all="ignore"):
+        exact = _evaluate(equation, operands, context)
+    largest = float(np.nanmax(np.abs(exact), initial=0.0))
+    if largest <= fmt.largest and not np.isinf(exact).any():
+        return flaw
+    message = f"{flaw.quantity} overflowed: its exact value reaches {largest:.3g}, {fmt.name} ends at {fmt.largest:.3g}"
+    return Flaw(flaw.quantity, "overflow", message)
+
+
+def _evaluate(equation: Equation, operands: Operands, context: elementwise.Context) -> Array:
+    rule = equation.rule
+    if isinstance(rule, Elementwise):
+        recorded = operands.wide(equation.target)
+        return elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands)).exact
+    exact = operands.matrix(rule.left, rule.left_transposed) @ operands.matrix(rule.right, rule.right_transposed)
+    return np.asarray(exact if rule.bias is None else exact + operands.wide(rule.bias))

@@ -1,0 +1,162 @@
+"""The specification of a network: sizes, activations, loss, layout, reduction. It knows no arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from backproof.errors import BackproofError
+
+HIDDEN_ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "identity")
+KINKED = ("relu", "leaky_relu")
+"""Activations whose derivative jumps at 0."""
+
+OUTPUTS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+"""Loss -> the output activation that it is paired with (their joint delta is ``A - Y``)."""
+
+CHOICES = {
+    "loss": tuple(OUTPUTS),
+    "labels": ("one_hot", "integer", "binary"),
+    "layout": ("columns", "rows"),
+    "reduction": ("mean", "sum"),
+    "initialisation": ("he", "xavier"),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A dense network ``A_l = g_l(W_l A_{l-1} + b_l)``, ``A_0 = X``, with a loss on ``A_L``.
+
+    Layers are numbered from 1 to ``depth``; ``sizes[0]`` is the number of input features.
+
+    Attributes:
+        name: what reports and the command line call it.
+        sizes: features, units of layer 1, ..., units of layer L.
+        activations: one for each layer, the output's last.
+        loss: ``cross_entropy`` (with softmax) or ``binary_cross_entropy`` (with sigmoid).
+        labels: ``one_hot`` (Y is classes x m), ``integer`` (1 x m) or ``binary`` (units x m of 0 and 1).
+        layout: how the reference holds samples: ``columns`` (``W X``) or ``rows`` (``X W``). Recordings
+            are always features x samples, whatever the layout.
+        reduction: ``mean`` divides the loss by m (binary cross-entropy: by m times the output units,
+            as ``torch.nn.BCEWithLogitsLoss`` does), ``sum`` does not divide.
+        slope: the leaky ReLU's.
+        initialisation: ``he`` (variance 2/fan_in) or ``xavier`` (2/(fan_in + fan_out)).
+        learning_rate: of plain gradient descent.
+        learning_rate_over_m: divide it by the number of samples (for summed losses).
+        classes: the digits that the network tells apart; empty means all ten.
+        note: the handwritten note that it comes from, if any.
+
+    Raises:
+        BackproofError: for a value outside these.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str = "cross_entropy"
+    labels: str = "one_hot"
+    layout: str = "columns"
+    reduction: str = "mean"
+    slope: float = 0.01
+    initialisation: str = "he"
+    learning_rate: float = 0.1
+    learning_rate_over_m: bool = False
+    classes: tuple[int, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        def fail(message: str) -> None:
+            raise BackproofError(f"network {self.name!r}: {message}")
+
+        if len(self.sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in self.sizes):
+            fail(f"sizes must be two or more positive integers, not {list(self.sizes)}")
+        if len(self.activations) != self.depth:
+            fail(f"{self.depth} layers need {self.depth} activations, not {len(self.activations)}")
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                fail(f"unknown {key} {getattr(self, key)!r}; choose from {', '.join(allowed)}")
+        for activation in self.activations[:-1]:
+            if activation not in HIDDEN_ACTIVATIONS:
+                fail(f"unknown hidden activation {activation!r}; choose from {', '.join(HIDDEN_ACTIVATIONS)}")
+        if self.activations[-1] != OUTPUTS[self.loss]:
+            fail(f"{self.loss} is paired with {OUTPUTS[self.loss]} at the output, not {self.activations[-1]!r}")
+        if (self.labels == "binary") != (self.loss == "binary_cross_entropy"):
+            fail(f"labels {self.labels!r} do not go with {self.loss}")
+        if not self.learning_rate > 0:
+            fail(f"learning_rate must be positive, not {self.learning_rate}")
+        if not 0 < self.slope < 1:
+            fail(f"slope must lie between 0 and 1, not {self.slope}")
+
+    @property
+    def depth(self) -> int:
+        """Number of layers L (of weight matrices)."""
+        return len(self.sizes) - 1
+
+    @property
+    def architecture(self) -> str:
+        """``784-128-10`` and the like."""
+        return "-".join(map(str, self.sizes))
+
+    def divisor(self, m: int) -> int:
+        """What the reduction divides the summed loss of ``m`` samples by."""
+        if self.reduction == "sum":
+            return 1
+        return m * self.sizes[-1] if self.loss == "binary_cross_entropy" else m
+
+    def step_size(self, m: int) -> float:
+        """The learning rate of a batch of ``m`` samples."""
+        return self.learning_rate / m if self.learning_rate_over_m else self.learning_rate
+
+    def label_shape(self, m: int) -> tuple[int, int]:
+        """Shape of Y: 1 x m for integer labels, else output units x m."""
+        return (1, m) if self.labels == "integer" else (self.sizes[-1], m)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, int]]:
+        """``W1`` (out x in), ``b1`` (out x 1), ``W2``, ... in layer order."""
+        shapes = {}
+        for layer in range(1, self.depth + 1):
+            fan_in, fan_out = self.sizes[layer - 1], self.sizes[layer]
+            shapes[f"W{layer}"] = (fan_out, fan_in)
+            shapes[f"b{layer}"] = (fan_out, 1)
+        return shapes
+
+    def shapes(self, m: int) -> dict[str, tuple[int, ...]]:
+        """Shape of every quantity that a step of ``m`` samples records (X and Y stand apart)."""
+        parameters = self.parameter_shapes()
+        shapes: dict[str, tuple[int, ...]] = dict(parameters)
+        shapes["loss"] = ()
+        for layer in range(1, self.depth + 1):
+            names = ("Z", "A", "dZ") if layer == self.depth else ("Z", "A", "dA", "dZ")
+            shapes |= {f"{name}{layer}": (self.sizes[layer], m) for name in names}
+        shapes |= {f"d{name}": shape for name, shape in parameters.items()}
+        shapes |= {f"{name}_next": shape for name, shape in parameters.items()}
+        return shapes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-ready values; ``from_dict`` undoes it."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Network:
+        """A network from a table of ``pyproject.toml`` or a manifest.
+
+        Raises:
+            BackproofError: for an unknown or missing key, or a value of the wrong type.
+        """
+        name = str(values.get("name", "?"))
+        known = {field.name: field for field in fields(cls)}
+        if unknown := sorted(set(values) - set(known)):
+            raise BackproofError(f"network {name!r}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
+        if missing := [key for key in ("name", "sizes", "activations") if key not in values]:
+            raise BackproofError(f"network {name!r}: {missing[0]!r} is missing")
+        for key, value in values.items():
+            kind = str(known[key].type).partition("[")[0]
+            accepted = {"tuple": (list, tuple), "float": (int, float), "bool": bool, "str": str}[kind]
+            if not isinstance(value, accepted) or (kind == "float" and isinstance(value, bool)):
+                raise BackproofError(f"network {name!r}: {key} has the wrong type: {value!r}")
+        try:
+            converted = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+            return cls(**converted)
+        except TypeError as error:
+            raise BackproofError(f"network {name!r}: {error}") from error

@@ -1,0 +1,173 @@
+"""Products: Z, dA, dW and db, each against the units, budget, ceiling and floor of :mod:`backproof.rounding`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.check import Check, blocks, doubling
+from backproof.equations import Equation, Product
+from backproof.operands import Operands
+from backproof.residuals import Residuals
+from backproof.rounding import BUDGET, Format
+from backproof.second_opinion import REFUTED, SETTLED, Opinion, consult, gather
+from backproof.verdict import Verdict
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The unit of a product, element by element: ``u ||A_i|| ||B_j|| + u |b_i| + floor_ij / min(BUDGET, ceiling)``.
+
+    The floor is folded into the unit: the budget always holds it, and a row of zeros divides nothing by 0.
+    """
+
+    rows: Array
+    columns: Array
+    row_terms: Array
+    column_terms: Array
+    inner: int
+    ceiling: float
+
+    @classmethod
+    def of(cls, product: Product, operands: Operands, fmt: Format) -> Yardstick:
+        u, tau = fmt.unit_roundoff, fmt.smallest_normal
+        inner = operands.matrix(product.left, product.left_transposed).shape[1]
+        rows = operands.norms(product.left, product.left_transposed, 1)
+        columns = operands.norms(product.right, product.right_transposed, 0)
+        terms = inner + (product.bias is not None)
+        # gamma_K in units of u, and never below one rounding (a K of 0 does not occur, a K of 1 does).
+        ceiling = terms / (1 - terms * u)
+        floor = 2 * tau / min(BUDGET, ceiling)
+        row_terms = floor * (inner + 1 + np.sqrt(inner) * rows)
+        if product.bias is not None:
+            row_terms = row_terms + u * np.abs(operands.wide(product.bias)[:, 0])
+        return cls(u * rows, columns, row_terms, floor * np.sqrt(inner) * columns, inner, ceiling)
+
+    def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
+        """Units of the outer grid of slices, or of paired index arrays."""
+        if isinstance(rows, slice):
+            unit = self.rows[rows, None] * self.columns[None, columns]
+            unit += self.row_terms[rows, None]
+            unit += self.column_terms[None, columns]
+            return np.asarray(unit)
+        return np.asarray(self.rows[rows] * self.columns[columns] + self.row_terms[rows] + self.column_terms[columns])
+
+    def budget(self, relative: Array, u: float) -> Array:
+        """``min(ceiling, 4 (1 + sqrt(K) u |exact| / unit))``, in units; ``relative = exact / unit``."""
+        budget = np.abs(relative)
+        budget *= BUDGET * np.sqrt(self.inner) * u
+        budget += BUDGET
+        return np.asarray(np.minimum(budget, self.ceiling, out=budget))
+
+    @property
+    def vacuous(self) -> int:
+        """Elements with a zero row or a zero column."""
+        return self.rows.size * self.columns.size - np.count_nonzero(self.rows) * np.count_nonzero(self.columns)
+
+
+def check_product(equation: Equation, product: Product, operands: Operands, fmt: Format, step: int) -> Check:
+    left = operands.matrix(product.left, product.left_transposed)
+    right = operands.matrix(product.right, product.right_transposed)
+    recorded = operands.wide(equation.target)
+    yardstick = Yardstick.of(product, operands, fmt)
+    u, factor = fmt.unit_roundoff, doubling(fmt)
+    residuals = Residuals(recorded.shape, keep_columns=product.right_transposed)
+    # Subnormal noise has no slope worth fitting.
+    tiny = 8 * BUDGET * float(yardstick.column_terms.max() + yardstick.row_terms.max())
+    for block in blocks(*recorded.shape):
+        exact = left @ right[:, block]
+        if product.bias is not None:
+            exact += operands.wide(product.bias)
+        unit = yardstick.unit(slice(None), block)
+        ratio = (recorded[:, block] - exact) / unit
+        relative = exact / unit
+        fraction = np.abs(ratio) / (factor * yardstick.budget(relative, u))
+        residuals.add(block.start, recorded[:, block], exact, ratio, fraction, factor * yardstick.ceiling)
+        if product.bias is None and unit.min() > tiny:
+            residuals.lean(ratio, relative)
+        elif (normal := unit > tiny).any():
+            residuals.lean(ratio[normal], relative[normal])
+    verdict, message = _product_verdict(equation, product, operands, fmt, yardstick, residuals)
+    slope = residuals.slope()
+    return Check(step, equation, verdict, residuals, yardstick.vacuous, yardstick.ceiling, slope and slope[0], message)
+
+
+def _product_verdict(
+    equation: Equation, product: Product, operands: Operands, fmt: Format, yardstick: Yardstick, residuals: Residuals
+) -> tuple[Verdict, str]:
+    u, factor = fmt.unit_roundoff, doubling(fmt)
+    if residuals.beyond:
+        return Verdict.BUG, (
+            f"{residuals.ratio:.4g} units of rounding where {factor * yardstick.ceiling:.0f} are the most that any "
+            f"order of summation can reach ({residuals.beyond} of {residuals.elements} elements)"
+        )
+    if residuals.over:
+        at = residuals.suspects[:, 1:].astype(np.int64)
+        rows, columns = at.T
+        unit = yardstick.unit(rows, columns)
+        exact = _values(product, operands, rows, columns)
+        budget = yardstick.budget(exact / unit, u)
+        opinion = consult(product, operands, operands.recorded(equation.target), at, unit, yardstick.ceiling, budget)
+        return _opinion_verdict(opinion, residuals)
+    return _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
+
+
+def _values(product: Product, operands: Operands, rows: Array, columns: Array) -> Array:
+    """Float64 values of single elements, for their budget's drift term."""
+    left = operands.matrix(product.left, product.left_transposed)
+    right = operands.matrix(product.right, product.right_transposed)
+    exact = np.array([left[i] @ right[:, j] for i, j in zip(rows, columns, strict=True)])
+    return exact if product.bias is None else exact + operands.wide(product.bias)[rows, 0]
+
+
+def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, str]:
+    said = f"{residuals.over} of {residuals.elements} elements are above the budget, the worst at {residuals.ratio:.4g} units"
+    if opinion.ceiling_broken:
+        return Verdict.BUG, f"{said}; evaluated exactly, no order of summation can reach that"
+    if opinion.settled == residuals.over:
+        return Verdict.ROUNDING, f"{said}; honest orders of summation err as much (at most {opinion.worst:.2g} times)"
+    if opinion.worst >= REFUTED:
+        return Verdict.BUG, f"{said}; {opinion.worst:.3g} times what the worst honest order of summation errs"
+    if opinion.worst > SETTLED:
+        return Verdict.SUSPECT, f"{said}; {opinion.worst:.3g} times what the worst honest order of summation errs"
+    return Verdict.SUSPECT, f"{said}; only {opinion.settled} were re-evaluated, all of them explained"
+
+
+def _slope_verdict(
+    equation: Equation, product: Product, operands: Operands, fmt: Format, yardstick: Yardstick, residuals: Residuals
+) -> tuple[Verdict, str]:
+    slope = residuals.slope()
+    if slope is None:
+        return Verdict.ROUNDING, ""
+    delta, error = slope
+    u = fmt.unit_roundoff
+    if abs(delta) <= doubling(fmt) * 8 * u + 5 * error:
+        return Verdict.ROUNDING, ""
+    honest, sampled = _leaning(equation, product, operands, yardstick)
+    said = f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, where 8 u + {5 * error / u:.2g} u is allowed"
+    if abs(sampled) <= SETTLED * honest:
+        return Verdict.ROUNDING, f"{said}; honest orders of summation lean as much ({honest / u:.3g} u)"
+    return Verdict.SUSPECT, f"{said}; rounding has no direction, a wrong constant has"
+
+
+def _leaning(equation: Equation, product: Product, operands: Operands, yardstick: Yardstick) -> tuple[float, float]:
+    """Largest |slope| of honest evaluations of 64 evenly spaced elements, and the recorded slope on the same."""
+    recorded = operands.recorded(equation.target)
+    flat = np.unique(np.linspace(0, recorded.size - 1, 64).astype(np.int64))
+    rows, columns = np.unravel_index(flat, recorded.shape)
+    inner = gather(product, operands, rows, columns)
+    exact = inner.exact()
+    weights = exact / yardstick.unit(rows, columns) ** 2
+    total = float(weights @ exact)
+    if total == 0:
+        return 0.0, np.inf
+
+    def lean(values: Array) -> float:
+        return float(weights @ (values.astype(np.float64) - exact) / total)
+
+    return max(abs(lean(values)) for values in inner.honest()), lean(recorded[rows, columns])

@@ -1,0 +1,102 @@
+"""What the residuals of one equation add up to: the worst one, where, how they are spread, which way they lean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+SAMPLE = 512
+"""Residuals kept of each block for the histogram: evenly spaced, so that a report is deterministic."""
+
+
+@dataclass
+class Residuals:
+    """Accumulates blocks of columns of one equation's residuals.
+
+    Attributes:
+        ratio: the largest ``|recorded − exact| / unit``.
+        fraction: the largest part of the budget that an element used.
+        index, recorded, exact: the element that used it.
+        rows: the largest fraction in each row (unit of the layer).
+        columns: the largest fraction in each column, where columns are not samples.
+        beyond: how many elements are above the ceiling.
+        suspects: (fraction, row, column) of the elements above the budget; at most ``limit``, the worst.
+        over: how many elements are above the budget.
+    """
+
+    shape: tuple[int, int]
+    keep_columns: bool
+    limit: int = 4096
+    ratio: float = 0.0
+    fraction: float = 0.0
+    index: tuple[int, int] = (0, 0)
+    recorded: float = 0.0
+    exact: float = 0.0
+    elements: int = 0
+    over: int = 0
+    beyond: int = 0
+    rows: Array = field(init=False)
+    columns: Array | None = field(init=False)
+    suspects: Array = field(init=False)
+    samples: list[Array] = field(default_factory=list)
+    slope_sums: Array = field(default_factory=lambda: np.zeros(4))
+
+    def __post_init__(self) -> None:
+        self.rows = np.zeros(self.shape[0])
+        self.columns = np.zeros(self.shape[1]) if self.keep_columns else None
+        self.suspects = np.empty((0, 3))
+
+    def add(self, start: int, recorded: Array, exact: Array, ratio: Array, fraction: Array, ceiling: Array | float) -> None:
+        """Take in one block of columns that begins at column ``start``; all arrays are rows x block.
+
+        ``ratio`` is signed; ``fraction`` is ``|recorded − exact|`` over the allowed error.
+        """
+        size = np.abs(ratio)
+        if not np.isfinite(fraction).all():
+            raise FloatingPointError("a residual is not finite: recorded values must be finite before they are judged")
+        self.elements += ratio.size
+        in_rows = fraction.max(axis=1)
+        np.maximum(self.rows, in_rows, out=self.rows)
+        if self.columns is not None:
+            self.columns[start : start + ratio.shape[1]] = fraction.max(axis=0)
+        row = int(in_rows.argmax())
+        self.ratio = max(self.ratio, float(size.max()))
+        if in_rows[row] > self.fraction or self.elements == ratio.size:
+            column = int(fraction[row].argmax())
+            self.fraction = float(in_rows[row])
+            self.index = (row, start + column)
+            self.recorded, self.exact = float(recorded[row, column]), float(exact[row, column])
+        if self.fraction > 1:
+            self._collect(start, size, fraction, ceiling)
+        flat = fraction.ravel()
+        self.samples.append(flat[:: max(1, flat.size // SAMPLE)][:SAMPLE].astype(np.float32))
+
+    def _collect(self, start: int, size: Array, fraction: Array, ceiling: Array | float) -> None:
+        rows, columns = np.nonzero(fraction > 1)
+        self.over += len(rows)
+        self.beyond += int(np.count_nonzero(size > ceiling))
+        found = np.column_stack([fraction[rows, columns], rows, columns + start])
+        found = np.concatenate([self.suspects, found])
+        self.suspects = found[np.argsort(-found[:, 0], kind="stable")[: self.limit]]
+
+    def lean(self, ratio: Array, relative: Array) -> None:
+        """Add to the sums of the slope fit: ``ratio = residual/unit`` against ``relative = exact/unit``."""
+        r, e = ratio.ravel(), relative.ravel()
+        self.slope_sums += (r @ e, e @ e, r @ r, r.size)
+
+    def slope(self) -> tuple[float, float] | None:
+        """The least-squares δ of ``recorded = (1 + δ) exact``, weighted 1/unit², and its standard error.
+
+        The spread is taken after the fit: a planted scale would otherwise inflate its own threshold. None with fewer
+        than 64 elements, or none of them different from zero.
+        """
+        re, ee, rr, count = self.slope_sums
+        if count < 64 or ee == 0:
+            return None
+        delta = re / ee
+        return float(delta), float(np.sqrt(max(rr - delta * re, 0.0) / (count - 1) / ee))

@@ -1,0 +1,192 @@
+"""The second opinion: what honest evaluations of the same inner products, in the recording's own format, are off by.
+
+An inner product is evaluated in many orders of summation (sequential, reversed, pairwise, contiguous blocks, strided
+lanes), each with rounded products and with fused multiply-add. A residual of at most :data:`SETTLED` times the worst
+of them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to back, honest
+errors do not average out, and these evaluations show it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.equations import Product
+from backproof.operands import Operands
+
+Array = NDArray[Any]
+
+SETTLED = 3.0
+"""Times the worst honest evaluation that rounding may reach (worst honest ratio measured: 2.6)."""
+REFUTED = 16.0
+"""Times the worst honest evaluation from which a residual is called a bug."""
+LANES = (8, 16, 32, 64, 128, 256, 512)
+CHUNK = 64
+"""Inner products evaluated at once, so that the operands of long ones stay in memory."""
+
+
+@dataclass(frozen=True)
+class InnerProducts:
+    """``n`` inner products of length K as recorded: ``sum_k left[i, k] right[i, k] + bias[i]``.
+
+    Attributes:
+        left, right: (n, K) in the recording's format.
+        bias: (n,) or None.
+    """
+
+    left: Array
+    right: Array
+    bias: Array | None
+
+    def exact(self) -> Array:
+        """The n sums, exact for float64 operands (two-product and ``math.fsum``), float64 otherwise.
+
+        Products of float32 numbers are exact in float64, so only their sum rounds, 2^29 times finer than float32.
+        """
+        left, right = self.left.astype(np.float64), self.right.astype(np.float64)
+        bias = np.zeros(len(left)) if self.bias is None else self.bias.astype(np.float64)
+        if self.left.dtype != np.float64:
+            return np.asarray(np.einsum("nk,nk->n", left, right) + bias)
+        high, low = two_product(left, right)
+        return np.array([math.fsum([*h, *e, b]) for h, e, b in zip(high, low, bias, strict=True)])
+
+    def honest(self) -> Iterator[Array]:
+        """Values of the n sums in the recording's format, one array of n for each order of summation."""
+        dtype = self.left.dtype
+        for fused in (False, True) if dtype == np.float32 else (False,):
+            yield self._finish(_sequential(self.left, self.right, fused))
+            yield self._finish(_sequential(self.left[:, ::-1], self.right[:, ::-1], fused))
+            for lanes in LANES:
+                if lanes < self.left.shape[1]:
+                    yield self._finish(_strided(self.left, self.right, lanes, fused))
+                    yield self._finish(_blocks(self.left, self.right, lanes, fused))
+        yield self._finish(_tree(self.left * self.right))
+
+    def _finish(self, sums: Array) -> Array:
+        return sums if self.bias is None else sums + self.bias
+
+    def envelope(self, exact: Array) -> Array:
+        """(n,) the largest error of the honest evaluations."""
+        return np.asarray(np.max([np.abs(value.astype(np.float64) - exact) for value in self.honest()], axis=0))
+
+
+def gather(product: Product, operands: Operands, rows: Array, columns: Array) -> InnerProducts:
+    """The recorded operands of the elements (rows[i], columns[i]) of a product."""
+    left = operands.line(product.left, product.left_transposed, 1, rows)
+    right = operands.line(product.right, product.right_transposed, 0, columns).astype(left.dtype, copy=False)
+    bias = None if product.bias is None else operands.recorded(product.bias)[rows, 0]
+    return InnerProducts(left, right, bias)
+
+
+def two_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """``a b = high + low`` exactly, in float64 (Dekker 1971 with Veltkamp's splitting by 2^27 + 1)."""
+    high = a * b
+    a1, b1 = (134217729.0 * x - (134217729.0 * x - x) for x in (a, b))
+    a2, b2 = a - a1, b - b1
+    return high, a2 * b2 - (((high - a1 * b1) - a2 * b1) - a1 * b2)
+
+
+def _multiply_add(total: Array, a: Array, b: Array, fused: bool) -> Array:
+    if not fused:
+        return np.asarray(total + a * b)
+    # The product of two float32 numbers is exact in float64; one rounding of the sum back to float32 remains.
+    wide = a.astype(np.float64) * b.astype(np.float64) + total.astype(np.float64)
+    return wide.astype(total.dtype)
+
+
+def _accumulate(a: Array, b: Array, fused: bool) -> Array:
+    """(n, steps, lanes) -> (n, lanes): every lane is summed front to back."""
+    total = np.zeros((a.shape[0], a.shape[2]), a.dtype)
+    for k in range(a.shape[1]):
+        total = _multiply_add(total, a[:, k], b[:, k], fused)
+    return total
+
+
+def _sequential(a: Array, b: Array, fused: bool) -> Array:
+    if not fused:
+        return np.asarray(np.add.accumulate(a * b, axis=1)[:, -1])
+    return _accumulate(a[:, :, None], b[:, :, None], fused)[:, 0]
+
+
+def _padded(a: Array, lanes: int) -> Array:
+    short = -a.shape[1] % lanes
+    return np.pad(a, ((0, 0), (0, short))) if short else a
+
+
+def _strided(a: Array, b: Array, lanes: int, fused: bool) -> Array:
+    """Lane j sums the terms j, j + lanes, ...; the lanes are added pairwise (a SIMD register's order)."""
+    a, b = (_padded(x, lanes).reshape(len(x), -1, lanes) for x in (a, b))
+    return _tree(_accumulate(a, b, fused))
+
+
+def _blocks(a: Array, b: Array, size: int, fused: bool) -> Array:
+    """Blocks of ``size`` neighbouring terms are summed, then the blocks front to back (a blocked kernel's order)."""
+    a, b = (_padded(x, size).reshape(len(x), -1, size).transpose(0, 2, 1) for x in (a, b))
+    return np.asarray(np.add.accumulate(_accumulate(a, b, fused), axis=1)[:, -1])
+
+
+def _tree(terms: Array) -> Array:
+    while terms.shape[1] > 1:
+        if terms.shape[1] % 2:
+            terms = np.pad(terms, ((0, 0), (0, 1)))
+        half = terms.shape[1] // 2
+        terms = terms[:, :half] + terms[:, half:]
+    return np.asarray(terms[:, 0])
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the second opinion said of the suspects.
+
+    Attributes:
+        asked: elements that were re-evaluated.
+        settled: how many of them honest evaluations explain.
+        worst: the largest residual over the worst honest error of its element (inf where honest errors are zero).
+        ceiling_broken: an element is above its ceiling by the exact residual.
+    """
+
+    asked: int
+    settled: int
+    worst: float
+    ceiling_broken: bool = False
+
+
+def consult(
+    product: Product, operands: Operands, recorded: Array, suspects: Array, unit: Array, ceiling: float, budget: Array
+) -> Opinion:
+    """Re-evaluate suspect elements, worst first, until one is not explained.
+
+    Args:
+        recorded: the target as recorded.
+        suspects: (n, 2) integer rows and columns, worst first.
+        unit: (n,) the unit of each.
+        ceiling: in units.
+        budget: (n,) the budget of each, in units: an exact residual within it settles a float64 suspect.
+    """
+    asked = settled = 0
+    worst = 0.0
+    for start in range(0, len(suspects), CHUNK):
+        rows, columns = suspects[start : start + CHUNK].T
+        part = slice(start, start + len(rows))
+        inner = gather(product, operands, rows, columns)
+        exact = inner.exact()
+        error = np.abs(recorded[rows, columns].astype(np.float64) - exact)
+        open_ = error > budget[part] * unit[part]
+        if (error > ceiling * unit[part]).any():
+            return Opinion(asked + len(rows), settled, float(np.max(error / unit[part])), ceiling_broken=True)
+        asked += len(rows)
+        settled += int(np.count_nonzero(~open_))
+        if open_.any():
+            envelope = gather(product, operands, rows[open_], columns[open_]).envelope(exact[open_])
+            with np.errstate(divide="ignore"):
+                ratios = error[open_] / envelope
+            settled += int(np.count_nonzero(ratios <= SETTLED))
+            worst = max(worst, float(ratios.max()))
+            if worst > SETTLED:
+                break
+    return Opinion(asked, settled, worst)

@@ -1,0 +1,135 @@
+"""What a run is given (:class:`Training`) and what one step of it leaves (:class:`Step`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.errors import BackproofError
+from backproof.network import Network
+
+Array = NDArray[Any]
+Parameters = dict[str, Array]
+"""``{"W1": (out, in), "b1": (out, 1), ...}`` in the run's own format."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Everything that one batch computed, in the canonical form (features x samples, W out x in).
+
+    Attributes:
+        index: position in the run, from 0.
+        samples: int64 indices of the batch's samples in the data, or None for all of them.
+        tensors: the quantities of :meth:`Network.shapes`, by name. They may be views, and they are
+            not modified after the step was handed over.
+    """
+
+    index: int
+    samples: Array | None
+    tensors: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One network, its initial parameters, its data and its batches: the input of every implementation.
+
+    Attributes:
+        network: the specification.
+        parameters: the initial weights and biases, canonical form.
+        X: features x samples, float of the run's format.
+        Y: one-hot or binary floats (units x samples), or integer labels (1 x samples, int64).
+        batches: for each step the int64 indices of its samples, or None for all of them.
+        seed: what the parameters were drawn from.
+        data: the name of the data set.
+    """
+
+    network: Network
+    parameters: Mapping[str, Array]
+    X: Array
+    Y: Array
+    batches: tuple[Array | None, ...]
+    seed: int = 0
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        network, m = self.network, self.X.shape[-1]
+        if m == 0 or not self.batches:
+            raise BackproofError(f"{network.name}: zero samples or zero steps; nothing to train on")
+        if self.X.shape != (network.sizes[0], m):
+            raise BackproofError(f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples")
+        if self.Y.shape != network.label_shape(m):
+            raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}")
+        check_labels(network, self.Y)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The run's format."""
+        return self.X.dtype
+
+    @property
+    def samples(self) -> int:
+        """Number of samples in the data (a batch may hold fewer)."""
+        return int(self.X.shape[1])
+
+    def batch(self, samples: Array | None) -> tuple[Array, Array]:
+        """X and Y of the samples of one step."""
+        return (self.X, self.Y) if samples is None else (self.X[:, samples], self.Y[:, samples])
+
+    @cached_property
+    def initial_hash(self) -> str:
+        """Identifies the initial parameters, bit by bit."""
+        return fingerprint(self.parameters)
+
+    @cached_property
+    def data_hash(self) -> str:
+        """Identifies X and Y, bit by bit."""
+        return fingerprint({"X": self.X, "Y": self.Y})
+
+
+def check_labels(network: Network, Y: Array) -> None:
+    """Raise :class:`BackproofError` when a label is not one that the network's output can have."""
+    if network.labels == "integer":
+        if not np.issubdtype(Y.dtype, np.integer):
+            raise BackproofError(f"{network.name}: integer labels needed, Y is {Y.dtype}")
+        outside = (Y < 0) | (Y >= network.sizes[-1])
+        if outside.any():
+            at = int(np.argmax(outside))
+            raise BackproofError(
+                f"{network.name}: label {Y.ravel()[at]} of sample {at} is outside 0..{network.sizes[-1] - 1}"
+            )
+    elif not np.isin(Y, (0, 1)).all():
+        raise BackproofError(f"{network.name}: {network.labels} labels must be 0 or 1")
+    elif network.labels == "one_hot" and not (Y.sum(axis=0) == 1).all():
+        raise BackproofError(f"{network.name}: a one-hot column of Y does not have exactly one 1")
+
+
+def fingerprint(tensors: Mapping[str, Array]) -> str:
+    """One hexadecimal BLAKE2b digest over names, dtypes, shapes and bytes, in sorted order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+class Implementation(Protocol):
+    """A module of the suite that can run a :class:`Training`: found by configuration, known by these names."""
+
+    def record(self, training: Training) -> Iterator[Step]:
+        """Train, and yield every step."""
+
+    def train(self, training: Training) -> Parameters:
+        """Train without observing, and return the final parameters."""
+
+    def versions(self) -> dict[str, str]:
+        """Name and version of the libraries that compute."""
+
+    def threads(self) -> int:
+        """Number of threads that they compute with."""

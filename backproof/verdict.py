@@ -1,0 +1,31 @@
+"""The three answers: rounding, suspect, bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Verdict(IntEnum):
+    """Ordered from good to bad, so that the verdict on many checks is their maximum."""
+
+    ROUNDING = 0
+    """Rounding explains it."""
+    SUSPECT = 1
+    """Above the budget, and neither proved impossible nor explained by an honest order of summation."""
+    BUG = 2
+    """Rounding cannot explain it."""
+
+    @property
+    def word(self) -> str:
+        """``rounding``, ``suspect`` or ``bug``."""
+        return self.name.lower()
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of several verdicts.
+
+    Raises:
+        ValueError: when there are none; nothing checked is never a pass.
+    """
+    return max(verdicts)

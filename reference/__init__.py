@@ -1,0 +1,1 @@
+"""The from-scratch NumPy network, the notes' derivations, and the gradient check."""

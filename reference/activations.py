@@ -1,0 +1,71 @@
+"""Activations and their derivatives, by hand. ``Z`` and ``A`` have any shape; both functions are elementwise.
+
+Derivatives are written in terms of ``A = g(Z)`` wherever the textbook does (tanh' = 1 - A^2,
+sigma' = A (1 - A)); for the kinked ones ``A > 0`` holds exactly where ``Z > 0`` does. So a backward pass
+needs no ``Z``, and the forward pass may overwrite it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def sigmoid(Z: Array, out: Array | None = None) -> Array:
+    """``1 / (1 + e^-z)`` as ``e^-max(-z,0) / (1 + e^-|z|)``: neither exponential can overflow."""
+    small = np.exp(-np.abs(Z))
+    numerator = np.where(Z < 0, small, np.ones((), Z.dtype))
+    return np.divide(numerator, 1 + small, out=out)
+
+
+def softmax(Z: Array, axis: int) -> Array:
+    """``e^z_i / sum_j e^z_j`` along ``axis``, shifted by the largest z of each sample so that no e^z overflows."""
+    E = np.exp(Z - Z.max(axis=axis, keepdims=True))
+    E /= E.sum(axis=axis, keepdims=True)
+    return E
+
+
+def activate(name: str, Z: Array, slope: float, out: Array | None = None) -> Array:
+    """``A = g(Z)`` of a hidden layer.
+
+    Args:
+        name: ``relu`` (max(z, 0)), ``leaky_relu`` (z, or slope z below 0), ``tanh``, ``sigmoid``, ``identity``.
+        out: where to write A; may be Z itself.
+    """
+    if name == "relu":
+        return np.maximum(Z, 0, out=out)
+    if name == "leaky_relu":
+        # max(z, slope z) is z above 0 and slope z below, for a slope in (0, 1).
+        return np.maximum(Z, slope * Z, out=out)
+    if name == "tanh":
+        return np.tanh(Z, out=out)
+    if name == "sigmoid":
+        return sigmoid(Z, out=out)
+    if name == "identity":
+        return Z
+    raise ValueError(f"unknown activation {name!r}")
+
+
+def through(name: str, dA: Array, A: Array, slope: float, out: Array | None = None) -> Array:
+    """``dZ = dA * g'(Z)``, with g' taken from ``A``.
+
+    ReLU's derivative at 0 is 0, leaky ReLU's is its slope (as PyTorch has both).
+
+    Args:
+        out: where to write dZ; may be dA itself.
+    """
+    if name == "relu":
+        return np.multiply(dA, A > 0, out=out)
+    if name == "leaky_relu":
+        return np.multiply(dA, np.where(A > 0, A.dtype.type(1), A.dtype.type(slope)), out=out)
+    if name == "tanh":
+        return np.multiply(dA, 1 - A * A, out=out)
+    if name == "sigmoid":
+        return np.multiply(dA, A * (1 - A), out=out)
+    if name == "identity":
+        return dA
+    raise ValueError(f"unknown activation {name!r}")

@@ -1,0 +1,190 @@
+"""Hand-derived gradients against central differences, parameter by parameter, with a derived allowance.
+
+For a parameter theta and a step h, in exact arithmetic,
+
+    D(h) = (f(theta + h) - f(theta - h)) / 2h = f' + h^2/6 f''' + O(h^4)
+    D(2h) - D(h) = h^2/2 f''' + O(h^4)
+
+so the truncation error of D(h) is ``(D(2h) - D(h)) / 3``. Each f is computed with an error of at most e
+(:func:`loss_rounding`), which puts e/h into D(h), e/2h into D(2h) and so 3/2 e/h / 3 = e/2h into that estimate:
+
+    |D(h) - f'| <= |D(2h) - D(h)| / 3 + 3/2 e/h
+
+(the O(h^4) terms, near 1e-21 f^(5), vanish beside e/h). The sum is smallest for h near the cube root of the unit
+roundoff u. Nothing in the allowance comes from the gradient that is judged.
+(Nocedal and Wright, *Numerical Optimization*, 8.1.)
+
+A kinked activation has no derivative at 0, and a difference taken across the kink approximates none. Where a
+perturbation changes the side on which any Z of a ReLU or leaky ReLU lies, for any sample, the check refuses with
+the parameter's and the unit's name: change the data or the seed, so that every \|Z\| keeps a margin.
+
+The cost is four forward passes a parameter: for small networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.errors import BackproofError
+from backproof.network import KINKED, Network
+from reference.layouts import LAYOUTS, Layout
+from reference.network import backpropagate, forward, loss
+
+Array = NDArray[Any]
+Tensors = dict[str, Array]
+
+U = 2.0**-53
+STEP = 2.0**-18
+"""The power of two next to cbrt(U) = 2^-17.7."""
+
+
+class Differences(NamedTuple):
+    """Central differences of every parameter and how far each may lie from the derivative, canonical form."""
+
+    values: Tensors
+    allowances: Tensors
+
+
+def loss_rounding(network: Network, parameters: Mapping[str, Array], X: Array, Y: Array) -> float:
+    """A bound on ``|fl(f) - f|``, to first order in u (Higham, *Accuracy and Stability*, 3.1 and 3.5).
+
+    Layer by layer, with E the bound on A's error (every g here has ``|g'| <= 1``):
+    ``E_l = |W| E_{l-1} + (K + 1) u (|W| |A| + |b|) + 8 u |A_l|``, K the inner dimension, 8 u for a library function
+    good to 4 units in the last place. The loss of a sample changes by at most ``sum |a - y| E <= 2 max E``
+    (cross-entropy) or by ``sum E`` (binary); its own operations add ``(2 n + 32) u (1 + max |z|)``; the sum over
+    all terms and the division add ``(terms + 1) u |f|``.
+
+    Args:
+        parameters: float64, canonical form, as X and Y.
+    """
+    columns = LAYOUTS["columns"]
+    observed: Tensors = {}
+    Z = forward(network, dict(parameters), X, columns, observed)[1]
+    A, E = X, np.zeros_like(X)
+    for layer in range(1, network.depth + 1):
+        W, b = np.abs(parameters[f"W{layer}"]), np.abs(parameters[f"b{layer}"])
+        E = W @ E + (W.shape[1] + 1) * U * (W @ np.abs(A) + b)
+        if layer < network.depth:
+            A = observed[f"A{layer}"]
+            E += 8 * U * np.abs(A)
+    units, m = Z.shape
+    propagated = 2 * E.max(axis=0) if network.loss == "cross_entropy" else E.sum(axis=0)
+    own = (2 * units + 32) * U * (1 + np.abs(Z).max(axis=0)) * (1 if network.loss == "cross_entropy" else units)
+    value = float(loss(network, Z, Y, columns))
+    return float((propagated + own).sum() / network.divisor(m) + (units * m + 1) * U * abs(value))
+
+
+def _sides(network: Network, observed: Tensors) -> Tensors:
+    kinked = [layer for layer in range(1, network.depth) if network.activations[layer - 1] in KINKED]
+    return {f"Z{layer}": observed[f"Z{layer}"] > 0 for layer in kinked}
+
+
+def _evaluation(network: Network, native: Tensors, X: Array, Y: Array, layout: Layout) -> Callable[[str], float]:
+    """``f`` of the parameters as they are when it is called; refuses when a Z has changed sides since now."""
+
+    def observe() -> tuple[float, Tensors]:
+        observed: Tensors = {}
+        Z = forward(network, native, X, layout, observed)[1]
+        return float(loss(network, Z, Y, layout)), _sides(network, observed)
+
+    sides = observe()[1]
+
+    def evaluate(perturbed: str) -> float:
+        value, now = observe()
+        for name, before in sides.items():
+            crossed = layout.to_canonical(before != now[name])
+            if crossed.any():
+                unit, sample = (int(i) for i in np.argwhere(crossed)[0])
+                raise BackproofError(
+                    f"{network.name}: perturbing {perturbed} carries {name} of unit {unit}, sample {sample} across "
+                    "the kink at 0, where no difference approximates a derivative; change the data or the seed"
+                )
+        return value
+
+    return evaluate
+
+
+def _difference(array: Array, index: tuple[int, ...], h: float, f: Callable[[], float]) -> float:
+    """``(f(theta + h) - f(theta - h)) / 2h`` in one element of ``array``, which is put back."""
+    theta = array[index]
+    try:
+        array[index] = above = theta + h
+        f_above = f()
+        array[index] = below = theta - h
+        f_below = f()
+    finally:
+        array[index] = theta
+    # theta + h is rounded: what was really added is above - below, which is exact.
+    return float((f_above - f_below) / (above - below))
+
+
+def _native(network: Network, arrays: Mapping[str, Array]) -> Tensors:
+    to_native = LAYOUTS[network.layout].to_native
+    return {name: to_native(np.array(array, np.float64)) for name, array in arrays.items()}
+
+
+def central_differences(network: Network, parameters: Mapping[str, Array], X: Array, Y: Array) -> Differences:
+    """Central differences of the loss in every parameter, in float64, and the allowance of each.
+
+    Args:
+        parameters: canonical form, ``W1`` (out, in), ``b1`` (out, 1), ...; not modified.
+        X: features x m. Y: as the network's labels (:meth:`Network.label_shape`).
+
+    Raises:
+        BackproofError: when a perturbation of up to 2h crosses a kink.
+    """
+    layout = LAYOUTS[network.layout]
+    wide = {name: np.array(array, np.float64) for name, array in parameters.items()}
+    native, X64 = _native(network, parameters), np.array(X, np.float64)
+    e = loss_rounding(network, wide, X64, Y)
+    evaluate = _evaluation(network, native, layout.to_native(X64), layout.to_native(Y), layout)
+    values = {name: np.empty_like(array) for name, array in native.items()}
+    allowances = {name: np.empty_like(array) for name, array in native.items()}
+    for name, array in native.items():
+        for index in np.ndindex(array.shape):
+            h = STEP * max(1.0, abs(float(array[index])))
+            at = f"{name}{list(index)}"
+            fine, coarse = (_difference(array, index, step, lambda at=at: evaluate(at)) for step in (h, 2 * h))
+            values[name][index] = fine
+            allowances[name][index] = abs(coarse - fine) / 3 + 1.5 * e / h
+    return Differences(
+        {name: layout.to_canonical(array) for name, array in values.items()},
+        {name: layout.to_canonical(array) for name, array in allowances.items()},
+    )
+
+
+def gradient_check(
+    network: Network,
+    parameters: Mapping[str, Array],
+    X: Array,
+    Y: Array,
+    gradients: Mapping[str, Array] | None = None,
+) -> dict[str, float]:
+    """For each parameter tensor, the largest error of its gradient as a fraction of its allowance.
+
+    A gradient passes with a fraction of at most 1; a not-a-number is returned as such, and passes no comparison.
+
+    Args:
+        parameters, X, Y: as :func:`central_differences` takes them.
+        gradients: ``dW1``, ``db1``, ... in the canonical form; by default those of the NumPy reference.
+
+    Raises:
+        BackproofError: at a kink, or when ``gradients`` lacks a parameter or has it in another shape.
+    """
+    layout = LAYOUTS[network.layout]
+    if gradients is None:
+        native = layout.to_native(np.array(X, np.float64)), layout.to_native(Y)
+        found = backpropagate(network, _native(network, parameters), *native, layout)[1]
+        gradients = {name: layout.to_canonical(array) for name, array in found.items()}
+    for name, array in parameters.items():
+        shape = gradients[f"d{name}"].shape if f"d{name}" in gradients else None
+        if shape != array.shape:
+            raise BackproofError(f"{network.name}: the gradient of {name} has shape {shape}, needed is {array.shape}")
+    values, allowances = central_differences(network, parameters, X, Y)
+    return {
+        name: float(np.max(np.abs(gradients[f"d{name}"] - values[name]) / allowances[name])) for name in values
+    }
