@@ -65,6 +65,9 @@ class Training:
             raise BackproofError(f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples")
         if self.Y.shape != network.label_shape(m):
             raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}")
+        shapes = {name: array.shape for name, array in self.parameters.items()}
+        if shapes != network.parameter_shapes():
+            raise BackproofError(f"{network.name}: parameters of shapes {shapes}, needed are {network.parameter_shapes()}")
         check_labels(network, self.Y)
 
     @property

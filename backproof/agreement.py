@@ -1,0 +1,187 @@
+"""The second question: do the implementations agree? Each quantity end to end, against the reference in float64.
+
+Every step is judged from the parameters that the implementation itself had before it, so that a step's disagreement
+is its own and not the sum of all earlier ones. How much disagreement is normal is measured: the replicas of the
+reference in the same format give an envelope, and an implementation agrees when
+
+    max |recorded − float64| <= MULTIPLE (envelope + 4 u max |float64|)
+
+A sample whose ReLU mask differs between the two runs (its Z straddles 0 within rounding) has another gradient, with no
+bug anywhere. Such samples are left out of the hidden dA and dZ, and out of the sums dW and db on both sides; how many
+is reported. Z and A keep all samples, so a mask cannot flip at a Z that disagrees without being seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.network import KINKED, Network
+from backproof.replicas import REPLICAS, Permuted, Reference, split
+from backproof.rounding import format_of, ulps
+from backproof.training import Step, Training
+from backproof.verdict import Verdict
+
+Array = NDArray[Any]
+Tensors = Mapping[str, Array]
+
+MULTIPLE = 16.0
+"""Times the envelope. Over 27,336 honest comparisons 8 never alarmed on ordinary data and 16 never at all."""
+FLOOR = 4.0
+"""Units of ``u max |quantity|`` that are added to the envelope."""
+BUG = 16.0
+"""Times the bound from which a disagreement is called a bug and no longer a suspect."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One quantity of one step, compared end to end.
+
+    Attributes:
+        absolute: largest ``|recorded − exact|``; ``exact`` is the float64 reference.
+        relative: ``absolute`` over the largest ``|exact|``.
+        ulps: distance at the worst element, in units in the last place of the run's format.
+        envelope: the replicas' largest ``absolute``.
+        bound: what was allowed.
+        left_out: samples whose masks differ.
+    """
+
+    step: int
+    quantity: str
+    absolute: float
+    relative: float
+    ulps: float
+    envelope: float
+    bound: float
+    index: tuple[int, ...]
+    recorded: float
+    exact: float
+    left_out: int
+
+    @property
+    def fraction(self) -> float:
+        """Part of the bound that was used."""
+        return self.absolute / self.bound if self.absolute else 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Rounding up to the bound, a bug beyond :data:`BUG` times it."""
+        if self.fraction <= 1:
+            return Verdict.ROUNDING
+        return Verdict.BUG if self.fraction > BUG else Verdict.SUSPECT
+
+
+class AgreementChecker:
+    """Compares the steps of one run with the reference, one at a time.
+
+    Args:
+        training: what the run was given.
+        reference: the configured NumPy network.
+    """
+
+    def __init__(self, training: Training, reference: Reference) -> None:
+        self._training = training
+        self._reference = reference
+        self._whole: tuple[Training, list[Permuted]] | None = None
+
+    def check(self, step: Step) -> list[Agreement]:
+        """Every quantity of a sound step, in the order of the step's tensors (the parameters before it left out)."""
+        network = self._training.network
+        truth_run, permutations = self._runs(step)
+        parameters = {name: np.ascontiguousarray(step.tensors[name]) for name in network.parameter_shapes()}
+        wide = {name: array.astype(np.float64) for name, array in parameters.items()}
+        X = {"X": truth_run.X}
+        truth = {**next(iter(self._reference.record(replace(truth_run, parameters=wide)))).tensors, **X}
+        names = [name for name in network.shapes(truth_run.samples) if name not in parameters]
+        envelope = dict.fromkeys(names, 0.0)
+        for permuted in permutations:
+            own = next(iter(permuted.with_parameters(parameters).run(self._reference))).tensors
+            undone = {name: permuted.undo(name, array) if name != "loss" else array for name, array in own.items()}
+            for name, difference in _differences(network, undone | X, truth)[0]:
+                envelope[name] = max(envelope[name], float(np.abs(difference).max(initial=0.0)))
+        differences, left_out = _differences(network, {**step.tensors, **X}, truth)
+        return [
+            _agreement(step, name, difference, truth[name], envelope[name], left_out) for name, difference in differences
+        ]
+
+    def _runs(self, step: Step) -> tuple[Training, list[Permuted]]:
+        """The batch of this step as a one-step training, in float64 and permuted; kept for a full-batch run."""
+        if step.samples is None and self._whole is not None:
+            return self._whole
+        X, Y = self._training.batch(step.samples)
+        batch = replace(self._training, X=X, Y=Y, batches=(None,))
+        truth = replace(batch, X=X.astype(np.float64), Y=Y if Y.dtype.kind in "iu" else Y.astype(np.float64))
+        runs = truth, [replica.permuted(batch) for replica in REPLICAS]
+        if step.samples is None:
+            self._whole = runs
+        return runs
+
+
+def flipped(network: Network, first: Tensors, second: Tensors) -> Array:
+    """Indices of the samples that lie on different sides of some kink in two runs, or exactly on one."""
+    different = np.zeros(first["Z1"].shape[1], bool)
+    for layer in range(1, network.depth):
+        if network.activations[layer - 1] in KINKED:
+            a, b = first[f"Z{layer}"], second[f"Z{layer}"]
+            different |= (((a > 0) != (b > 0)) | (a == 0) | (b == 0)).any(axis=0)
+    return np.flatnonzero(different)
+
+
+def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterator[tuple[str, Array]], int]:
+    """``run − truth`` of each quantity, without the samples whose masks differ; and how many those are."""
+    flips = flipped(network, run, truth)
+    m = truth["Z1"].shape[1]
+
+    def each() -> Iterator[tuple[str, Array]]:
+        for name in network.shapes(m):
+            if name in network.parameter_shapes():
+                continue
+            difference = run[name] - truth[name]
+            if len(flips):
+                kind, layer = split(name) if name != "loss" else ("loss", 0)
+                if kind in "Wb":
+                    sign = -network.step_size(m) if name.endswith("_next") else 1.0
+                    difference = difference - sign * (_share(run, kind, layer, flips) - _share(truth, kind, layer, flips))
+                elif name.startswith("d") and layer < network.depth:
+                    difference[:, flips] = 0
+            yield name, difference
+
+    return each(), len(flips)
+
+
+def _share(tensors: Tensors, kind: str, layer: int, samples: Array) -> Array:
+    """What the samples contribute to dW or db of a layer, in float64."""
+    dZ = tensors[f"dZ{layer}"][:, samples].astype(np.float64)
+    if kind == "b":
+        return np.asarray(dZ.sum(axis=1, keepdims=True))
+    below = tensors["X"] if layer == 1 else tensors[f"A{layer - 1}"]
+    return np.asarray(dZ @ below[:, samples].astype(np.float64).T)
+
+
+def _agreement(
+    step: Step, name: str, difference: Array, truth: Array, envelope: float, left_out: int
+) -> Agreement:
+    recorded = step.tensors[name]
+    size = np.abs(difference)
+    index = tuple(int(i) for i in np.unravel_index(int(size.argmax()), size.shape)) if size.ndim else ()
+    absolute, top = float(size[index]), float(np.abs(truth).max(initial=0.0))
+    fmt = format_of(recorded.dtype)
+    bound = MULTIPLE * (envelope + FLOOR * fmt.unit_roundoff * top + 4 * fmt.smallest_normal)
+    pair = np.asarray(recorded[index]), np.asarray(truth[index]).astype(recorded.dtype)
+    return Agreement(
+        step=step.index,
+        quantity=name,
+        absolute=absolute,
+        relative=absolute / top if top else float(absolute > 0),
+        ulps=float(ulps(*(np.atleast_1d(value) for value in pair))[0]),
+        envelope=envelope,
+        bound=bound,
+        index=index,
+        recorded=float(pair[0]),
+        exact=float(truth[index]),
+        left_out=left_out,
+    )

@@ -1,0 +1,103 @@
+"""Files that can be trusted: tensors with their CRCs, JSON that ends with its own, names that appear only when whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.errors import BackproofError
+
+Array = NDArray[Any]
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an OSError while writing into one line that says where and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BackproofError(f"cannot write to {folder}: {reason}; choose another folder or free some space") from error
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Array]) -> dict[str, Any]:
+    """Write a safetensors file under a temporary name, rename it, and describe each tensor."""
+    from safetensors.numpy import save_file
+
+    # safetensors writes the memory as it lies and scrambles what is not C-contiguous.
+    packed = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        save_file(packed, temporary)
+    except Exception as error:
+        # safetensors reports a full disk as its own error type, not as an OSError.
+        raise OSError(None, f"{error}") from error
+    os.replace(temporary, path)
+    return {name: describe(array) for name, array in packed.items()}
+
+
+def describe(array: Array) -> dict[str, Any]:
+    """CRC-32, dtype and shape of a C-contiguous array."""
+    crc = zlib.crc32(array.reshape(-1).view(np.uint8))
+    return {"crc32": crc, "dtype": array.dtype.name, "shape": list(array.shape)}
+
+
+def load_tensors(path: Path, described: Mapping[str, Any]) -> dict[str, Array]:
+    """Read a safetensors file and verify every tensor against its description.
+
+    Raises:
+        BackproofError: when the file is missing, truncated, or holds anything but what was written.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise BackproofError(f"{path} is missing; record anew")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors: dict[str, Array] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BackproofError(f"{path} is truncated or not a safetensors file ({error}); record anew") from error
+    if tensors.keys() != described.keys():
+        different = sorted(tensors.keys() ^ described.keys())
+        raise BackproofError(f"{path}: its tensors are not those that were listed ({', '.join(different)}); record anew")
+    for name, array in tensors.items():
+        if describe(array) != described[name]:
+            raise BackproofError(f"{path}: {name} is not what was written (bit-flipped or replaced); record anew")
+    return tensors
+
+
+def sealed(content: Mapping[str, Any], indent: int | None = None) -> bytes:
+    """One JSON object that ends with the CRC-32 of itself."""
+    crc = zlib.crc32(json.dumps(content, sort_keys=True).encode())
+    return json.dumps({**content, "crc32": crc}, sort_keys=True, indent=indent).encode() + b"\n"
+
+
+def unsealed(raw: bytes, path: Path) -> dict[str, Any]:
+    """Undo :func:`sealed`.
+
+    Raises:
+        BackproofError: when the bytes are not JSON or not what was written.
+    """
+    try:
+        content = json.loads(raw)
+        crc = content.pop("crc32")
+    except (ValueError, AttributeError, KeyError) as error:
+        raise BackproofError(f"{path} is truncated or not a recording's; record anew") from error
+    if crc != zlib.crc32(json.dumps(content, sort_keys=True).encode()):
+        raise BackproofError(f"{path} was changed after it was written; record anew")
+    return dict(content)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

@@ -1,0 +1,201 @@
+"""Recordings: what one run did, step by step, on disk. Written in one environment, judged in another.
+
+A recording is a folder:
+
+    manifest.json            schema, network, implementation, versions, hashes; its own CRC; "complete" at the end
+    data.safetensors         X, Y and the initial parameters
+    steps.jsonl              a line for each step: CRC-32, dtype and shape of every tensor, and the line's own CRC
+    step-000000.safetensors  the step's tensors (features x samples, W out x in, C-contiguous), samples by index
+
+Each step is written under a temporary name, renamed, and only then listed: a killed writer loses its current step and
+nothing else, and the recording stays marked as incomplete. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.errors import BackproofError
+from backproof.files import load_tensors, replace_file, save_tensors, sealed, unsealed, writing
+from backproof.network import Network
+from backproof.training import Step, Training
+
+Array = NDArray[Any]
+
+SCHEMA = 1
+MANIFEST, DATA, STEPS = "manifest.json", "data.safetensors", "steps.jsonl"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who recorded: the implementation, the versions it ran with, its device and threads."""
+
+    implementation: str
+    versions: Mapping[str, str]
+    threads: int
+    device: str = "cpu"
+
+
+def step_file(step: int) -> str:
+    """Name of a step's file."""
+    return f"step-{step:06d}.safetensors"
+
+
+class RecordingWriter:
+    """Writes one run; use as a context manager, so that only a run that ended without an error is complete.
+
+    Args:
+        folder: made if absent; must be empty, or hold a recording when ``overwrite`` is set.
+
+    Raises:
+        BackproofError: when the folder cannot be written or holds something else.
+    """
+
+    def __init__(self, folder: Path, training: Training, source: Source, overwrite: bool = False) -> None:
+        self._folder = folder
+        self._steps = 0
+        self._index_crc = 0
+        with writing(folder):
+            _prepare(folder, overwrite)
+            tensors = {"X": training.X, "Y": training.Y, **training.parameters}
+            self._manifest = {
+                "schema": SCHEMA,
+                "network": training.network.to_dict(),
+                "implementation": source.implementation,
+                "versions": dict(source.versions),
+                "device": source.device,
+                "threads": source.threads,
+                "dtype": training.dtype.name,
+                "seed": training.seed,
+                "data": training.data,
+                "initial_hash": training.initial_hash,
+                "data_hash": training.data_hash,
+                "tensors": save_tensors(folder / DATA, tensors),
+            }
+            self._finish(complete=False)
+            self._index = (folder / STEPS).open("wb")
+
+    def write(self, step: Step) -> None:
+        """Append one step."""
+        tensors = dict(step.tensors) if step.samples is None else {**step.tensors, "samples": step.samples}
+        with writing(self._folder):
+            line = sealed({"step": step.index, "tensors": save_tensors(self._folder / step_file(step.index), tensors)})
+            self._index.write(line)
+            self._index.flush()
+        self._index_crc = zlib.crc32(line, self._index_crc)
+        self._steps += 1
+
+    def _finish(self, complete: bool) -> None:
+        seal = {"complete": complete, "steps": self._steps, "index_crc32": self._index_crc}
+        replace_file(self._folder / MANIFEST, sealed(self._manifest | seal, indent=1))
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._index.close()
+        if kind is None:
+            with writing(self._folder):
+                self._finish(complete=True)
+
+
+class Recording:
+    """A recording opened for reading; the manifest, the data and the initial parameters are verified at once.
+
+    Args:
+        folder: where it lies.
+        partial: accept a recording whose writer was interrupted, up to its last whole step.
+
+    Raises:
+        BackproofError: for a folder that holds no recording, another schema, a corrupt or incomplete recording.
+    """
+
+    def __init__(self, folder: Path, partial: bool = False) -> None:
+        self.folder = folder
+        if not (folder / MANIFEST).is_file():
+            raise BackproofError(f"{folder} holds no recording: {MANIFEST} is missing")
+        manifest = unsealed((folder / MANIFEST).read_bytes(), folder / MANIFEST)
+        if manifest.get("schema") != SCHEMA:
+            raise BackproofError(
+                f"{folder / MANIFEST}: schema {manifest.get('schema')!r}, this version reads {SCHEMA}; record anew"
+            )
+        if not manifest["complete"] and not partial:
+            raise BackproofError(f"{folder}: the recording was interrupted and is incomplete; record anew")
+        self._complete = bool(manifest["complete"])
+        self._index_crc, self.steps_written = manifest["index_crc32"], manifest["steps"]
+        self.network = Network.from_dict(manifest["network"])
+        self.dtype = np.dtype(manifest["dtype"])
+        self.source = Source(
+            manifest["implementation"], manifest["versions"], manifest["threads"], manifest["device"]
+        )
+        self.initial_hash, self.data_hash = manifest["initial_hash"], manifest["data_hash"]
+        tensors = load_tensors(folder / DATA, manifest["tensors"])
+        parameters = {name: tensors[name] for name in self.network.parameter_shapes() if name in tensors}
+        if len(parameters) < 2 * self.network.depth or not {"X", "Y"} <= tensors.keys():
+            raise BackproofError(f"{folder / DATA}: X, Y or an initial parameter is missing; record anew")
+        self.training = Training(
+            self.network, parameters, tensors["X"], tensors["Y"], (None,), manifest["seed"], manifest["data"]
+        )
+        if not np.isfinite(self.training.X.sum(dtype=np.float64)):
+            raise BackproofError(f"{folder / DATA}: X holds values that are not finite; nothing can be judged")
+        for what, stored, found in (
+            ("initial parameters", self.initial_hash, self.training.initial_hash),
+            ("data", self.data_hash, self.training.data_hash),
+        ):
+            if stored != found:
+                raise BackproofError(f"{folder}: the {what} are not those that were recorded (hash {found}, not {stored})")
+
+    def steps(self) -> Iterator[Step]:
+        """The steps in order, one in memory at a time, each verified against its CRCs.
+
+        Raises:
+            BackproofError: for a line, file or tensor that is missing, truncated or not what was written.
+        """
+        crc = count = 0
+        path = self.folder / STEPS
+        if not path.is_file():
+            raise BackproofError(f"{path} is missing; record anew")
+        with path.open("rb") as index:
+            for raw in index:
+                if not raw.endswith(b"\n") and not self._complete:
+                    return
+                crc = zlib.crc32(raw, crc)
+                line = unsealed(raw, path)
+                tensors = load_tensors(self.folder / step_file(line["step"]), line["tensors"])
+                samples = tensors.pop("samples", None)
+                if samples is not None:
+                    _check_samples(samples, self.training.samples, line["step"])
+                count += 1
+                yield Step(line["step"], samples, tensors)
+        if self._complete and (count, crc) != (self.steps_written, self._index_crc):
+            raise BackproofError(f"{path}: {count} steps listed where {self.steps_written} were written; record anew")
+        if not count:
+            raise BackproofError(f"{self.folder}: the recording holds no step")
+
+
+def _check_samples(samples: Array, available: int, step: int) -> None:
+    if samples.dtype != np.int64 or samples.ndim != 1 or not samples.size:
+        raise BackproofError(f"step {step}: sample indices must be a non-empty list of int64")
+    if samples.min() < 0 or samples.max() >= available:
+        raise BackproofError(f"step {step}: a sample index is outside 0..{available - 1}")
+
+
+def _prepare(folder: Path, overwrite: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
+        return
+    if not (folder / MANIFEST).is_file():
+        raise BackproofError(f"{folder} is not empty and holds no recording; choose another folder")
+    if not overwrite:
+        raise BackproofError(f"{folder} holds a recording already; choose another folder, or pass --overwrite")
+    (folder / MANIFEST).unlink()  # first, so that what is left never reads as a recording
+    for path in [folder / DATA, folder / STEPS, *folder.glob("step-*.safetensors*")]:
+        path.unlink(missing_ok=True)

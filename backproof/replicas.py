@@ -1,0 +1,113 @@
+"""Replicas: the same training with inputs, hidden units and samples permuted, which changes nothing but the order of
+summation. How far the reference disagrees with its own replicas is how far honest implementations disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from backproof.network import Network
+from backproof.training import Implementation, Parameters, Step, Training
+
+Array = NDArray[Any]
+
+
+class Reference(Implementation, Protocol):
+    """The NumPy network that agreement is measured with."""
+
+    def record(self, training: Training, summation: str = "default") -> Iterator[Step]:
+        """Train, and yield every step; ``summation="sequential"`` adds front to back."""
+
+    def initial_parameters(self, network: Network, seed: int, dtype: DTypeLike) -> Parameters:
+        """Initial weights from a seed."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One honest variant of the reference.
+
+    Attributes:
+        seed: of the permutations.
+        other_layout: hold samples in rows where the network has columns, and the reverse.
+        summation: ``default`` or ``sequential``.
+    """
+
+    seed: int
+    other_layout: bool = False
+    summation: str = "default"
+
+    def permuted(self, training: Training) -> Permuted:
+        """The training that this replica runs, with what is needed to undo it."""
+        generator = np.random.default_rng(self.seed)
+        network = training.network
+        sizes = network.sizes
+        hidden = [generator.permutation(n) for n in sizes[:-1]] + [np.arange(sizes[-1])]
+        samples = generator.permutation(training.samples)
+        if self.other_layout:
+            network = replace(network, layout="rows" if network.layout == "columns" else "columns")
+        parameters = {}
+        for layer in range(1, network.depth + 1):
+            W, b = training.parameters[f"W{layer}"], training.parameters[f"b{layer}"]
+            parameters[f"W{layer}"] = W[np.ix_(hidden[layer], hidden[layer - 1])]
+            parameters[f"b{layer}"] = b[hidden[layer]]
+        position = np.argsort(samples)
+        batches = tuple(
+            None if batch is None else generator.permutation(position[batch]) for batch in training.batches
+        )
+        X = training.X[:, samples][hidden[0]]
+        permuted = Training(network, parameters, X, training.Y[:, samples], batches, training.seed, training.data)
+        return Permuted(self, permuted, tuple(hidden), samples)
+
+
+REPLICAS = (Replica(1), Replica(2), Replica(3, other_layout=True), Replica(4, summation="sequential"))
+"""Four, as measured: more permutations do not widen the envelope, another layout and sequential sums do."""
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """A permuted training; ``units[l]`` and ``samples`` say where each came from."""
+
+    replica: Replica
+    training: Training
+    units: tuple[Array, ...]
+    samples: Array
+
+    @cached_property
+    def _inverse(self) -> tuple[list[Array], Array]:
+        return [np.argsort(order) for order in self.units], np.argsort(self.samples)
+
+    def with_parameters(self, parameters: Parameters) -> Permuted:
+        """The same permutation of the same data, from other parameters (given unpermuted)."""
+        moved = {}
+        for name, array in parameters.items():
+            layer = int(name[1:])
+            rows = self.units[layer]
+            moved[name] = array[np.ix_(rows, self.units[layer - 1])] if name.startswith("W") else array[rows]
+        return replace(self, training=replace(self.training, parameters=moved))
+
+    def run(self, reference: Reference) -> Iterator[Step]:
+        """The replica's steps, still permuted."""
+        return reference.record(self.training, summation=self.replica.summation)
+
+    def undo(self, name: str, array: Array) -> Array:
+        """A quantity of a full-batch step (or a parameter), back in the original order."""
+        if array.ndim == 0:
+            return array
+        units, samples = self._inverse
+        kind, layer = split(name)
+        rows = units[layer]
+        if kind == "W":
+            return array[rows][:, units[layer - 1]]
+        return array[rows] if kind == "b" else array[rows][:, samples]
+
+
+def split(name: str) -> tuple[str, int]:
+    """``("W", 3)`` for W3, dW3 and W3_next; ``("b", 1)`` for b1, db1; ``("Z", 2)`` for Z2 and dZ2."""
+    stem = name.removesuffix("_next").removeprefix("d")
+    return stem[0], int(stem[1:])

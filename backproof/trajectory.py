@@ -1,0 +1,97 @@
+"""The third question: is the trajectory right?
+
+It is right when every step is right (the equation check, the update included) and each step starts from exactly the
+parameters that the step before it ended with: that is checked bit for bit. Training amplifies rounding, so how far the
+free runs end up apart proves nothing; it is reported, beside the distance of the reference's replicas:
+
+    distance_t = ||theta_t − theta64_t||_2 / ||theta64_t − theta64_0||_2
+
+with theta all parameters and theta64 those of the reference in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.replicas import REPLICAS, Reference
+from backproof.training import Step, Training
+
+Array = NDArray[Any]
+
+
+class Continuity:
+    """Checks that each step begins where the one before it ended, and the first one at the initial parameters."""
+
+    def __init__(self, initial: Mapping[str, Array]) -> None:
+        self._expected = dict(initial)
+        self._index = 0
+
+    def check(self, step: Step) -> list[str]:
+        """One sentence for each parameter that is not, bit for bit, what the step before left; also for a gap."""
+        broken = []
+        if step.index != self._index:
+            broken.append(f"step {step.index} follows step {self._index - 1}")
+        origin = "the initial parameters" if step.index == 0 else f"step {self._index - 1}"
+        for name, expected in self._expected.items():
+            array = step.tensors.get(name)
+            if array is not None and (array.shape != expected.shape or not np.array_equal(array, expected)):
+                broken.append(f"{name} at the start of step {step.index} is not what {origin} left")
+        self._expected = {
+            name: np.array(step.tensors[f"{name}_next"]) for name in self._expected if f"{name}_next" in step.tensors
+        }
+        self._index = step.index + 1
+        return broken
+
+
+@dataclass(frozen=True)
+class FreeStep:
+    """Where the float64 run is after one step, and how far from it the replicas are.
+
+    Attributes:
+        parameters: of the float64 run, after the step's update.
+        travelled: its distance from the initial parameters.
+        envelope: the largest ``distance`` of a replica.
+        loss: of the float64 run, before the update.
+    """
+
+    parameters: Mapping[str, Array]
+    travelled: float
+    envelope: float
+    loss: float
+
+    def distance(self, parameters: Mapping[str, Array]) -> float:
+        """Distance of other parameters from the float64 run's, as a part of the distance travelled."""
+        gap = _norm({name: parameters[name] - wide for name, wide in self.parameters.items()})
+        return gap / self.travelled if self.travelled else gap
+
+
+def free_run(training: Training, reference: Reference) -> Iterator[FreeStep]:
+    """The reference in float64 and its replicas in the run's format, step by step, each on its own."""
+    wide = {name: array.astype(np.float64) for name, array in training.parameters.items()}
+    Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
+    truth = reference.record(replace(training, parameters=wide, X=training.X.astype(np.float64), Y=Y))
+    permutations = [replica.permuted(training) for replica in REPLICAS]
+    runs = [permuted.run(reference) for permuted in permutations]
+    for step in truth:
+        after = after_update(step)
+        travelled = _norm({name: array - wide[name] for name, array in after.items()})
+        here = FreeStep(after, travelled, 0.0, float(step.tensors["loss"]))
+        distances = []
+        for permuted, run in zip(permutations, runs, strict=True):
+            own = after_update(next(run))
+            distances.append(here.distance({name: permuted.undo(name, array) for name, array in own.items()}))
+        yield replace(here, envelope=max(distances))
+
+
+def after_update(step: Step) -> dict[str, Array]:
+    """The parameters that a step ends with, by their plain names."""
+    return {name.removesuffix("_next"): array for name, array in step.tensors.items() if name.endswith("_next")}
+
+
+def _norm(parameters: Mapping[str, Array]) -> float:
+    return float(np.sqrt(sum(float(np.vdot(array, array)) for array in parameters.values())))
