@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.network import KINKED, Network
-from backproof.replicas import REPLICAS, Permuted, Reference, split
+from backproof.replicas import REPLICAS, Permuted, split
 from backproof.rounding import format_of, ulps
-from backproof.training import Step, Training
+from backproof.training import Reference, Step, Training
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]

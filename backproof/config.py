@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast
-
-from numpy.typing import DTypeLike
+from typing import Any, cast
 
 from backproof.errors import BackproofError
 from backproof.network import Network
-from backproof.training import Implementation, Parameters
+from backproof.training import Implementation, Reference
 
 FILE = "pyproject.toml"
 TABLE = "tool.backproof"
@@ -37,13 +35,6 @@ networks.small = { sizes = [784, 10, 10], activations = ["relu", "softmax"] }"""
 
 class MissingPackage(BackproofError):
     """A configured module needs a third-party package that is not installed."""
-
-
-class Reference(Implementation, Protocol):
-    """What the reference offers beside the functions of every implementation."""
-
-    def initial_parameters(self, network: Network, seed: int, dtype: DTypeLike) -> Parameters:
-        """The initial weights and biases of a network, drawn from ``seed``."""
 
 
 @dataclass(frozen=True)
@@ -261,9 +252,9 @@ def _place(error: BaseException, root: Path) -> str:
     """``file:line`` of the innermost frame in the project's own code, where the mistake most likely is."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_relative(Path(error.filename), root)}:{error.lineno}"
-    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    foreign = {"site-packages", Path(__file__).name}
-    own = [(path, line) for path, line in frames if path.is_relative_to(root) and not foreign & set(path.parts)]
+    # The first frame is this module's call of import_module.
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[1:]]
+    own = [(path, line) for path, line in frames if path.is_relative_to(root) and "site-packages" not in path.parts]
     path, line = (own or frames)[-1]
     return f"{_relative(path, root)}:{line}"
 

@@ -38,19 +38,29 @@ class Context:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``exact`` in float64; ``unit`` without its factor u; ``budget`` in units; ``floor`` absolute."""
+    """What one formula says of a block.
+
+    Attributes:
+        exact: in float64.
+        unit: without its factor u.
+        budget: in units.
+        floor: absolute.
+        vacuous: elements that agree for nothing; by default those whose unit is 0.
+    """
 
     exact: Array
     unit: Array
     budget: Array | float
     floor: Array | float
+    vacuous: int | None = None
 
 
 Formula = Callable[..., Evaluation]
 
 
-def _same(exact: Array, recorded: Array, context: Context) -> Evaluation:
-    return Evaluation(exact, np.maximum(np.abs(exact), np.abs(recorded)), EXACT, 4 * context.tau)
+def _same(exact: Array, recorded: Array, context: Context, vacuous: int = 0) -> Evaluation:
+    """No rounding at all. An exact 0 is a real check (ReLU below 0), unless nothing came in."""
+    return Evaluation(exact, _magnitude(exact, recorded), EXACT, 4 * context.tau, vacuous)
 
 
 def relu(recorded: Array, context: Context, Z: Array) -> Evaluation:
@@ -116,7 +126,8 @@ def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: A
 
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
     """``sum (logsumexp(z) - z_true) / divisor``; unit ``sum (|z_true - max| + log sum + 1) / divisor``;
-    budget ``4 + 2 sqrt(m)``."""
+    budget ``4 + 2 sqrt(m)``.
+    """
     shifted, _, log_sum = _softmax(Z)
     if Y.dtype.kind in "iu":
         true = np.take_along_axis(shifted, Y, axis=0)
@@ -128,18 +139,20 @@ def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Eval
 
 
 def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``; unit: the same sum of absolute values;
-    budget ``4 + 2 sqrt(count)``."""
+    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``; unit: the same sum of absolute values, and no term
+    under ``|z|`` (PyTorch's ``(1 - y) z - log sigma(z)`` takes z from z where y = 0 and z < 0); budget
+    ``4 + 2 sqrt(count)``.
+    """
     positive, product, log_term = np.maximum(Z, 0), Z * Y, np.log1p(np.exp(-np.abs(Z)))
     exact = (positive - product + log_term).sum() / context.divisor
-    unit = (positive + np.abs(product) + log_term).sum() / context.divisor
+    unit = (np.maximum(positive + np.abs(product), np.abs(Z)) + log_term).sum() / context.divisor
     return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.size), 4 * context.tau)
 
 
 def through_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:
     """``dA`` where z > 0, else 0: exact. At z = 0 anything from 0 to dA is a subgradient and accepted."""
     exact = _at_kink(np.where(Z > 0, dA, 0.0), recorded, dA, Z, 0.0)
-    return _same(exact, recorded, context)
+    return _same(exact, recorded, context, int(np.count_nonzero(dA == 0)))
 
 
 def through_leaky_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:
@@ -161,7 +174,7 @@ def through_sigmoid(recorded: Array, context: Context, dA: Array, A: Array) -> E
 
 def through_identity(recorded: Array, context: Context, dA: Array) -> Evaluation:
     """``dA``: exact."""
-    return _same(dA, recorded, context)
+    return _same(dA, recorded, context, int(np.count_nonzero(dA == 0)))
 
 
 def gradient_descent(recorded: Array, context: Context, W: Array, dW: Array) -> Evaluation:

@@ -29,13 +29,15 @@ def check_elementwise(
         shape = target[:, block].shape
         exact, scale = np.reshape(value.exact, shape), np.reshape(value.unit, shape)
         error = target[:, block] - exact
-        budget = factor * value.budget
+        # What involves no rounding is exact in float64 too: the yardstick needs no allowance of its own.
+        exactly = np.asarray(value.budget) == elementwise.EXACT
+        budget = np.where(exactly, 1.0, factor) * value.budget
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(error == 0, 0.0, error / (u * scale + value.floor / elementwise.CEILING))
         fraction = np.abs(error) / (u * scale * budget + value.floor)
-        top = np.where(np.asarray(value.budget) == elementwise.EXACT, 1.0, elementwise.CEILING) * budget
+        top = np.where(exactly, 1.0, elementwise.CEILING) * budget
         ceiling = max(ceiling, float(np.max(top)))
-        vacuous += int(np.count_nonzero(scale == 0))
+        vacuous += int(np.count_nonzero(scale == 0)) if value.vacuous is None else value.vacuous
         residuals.add(block.start, target[:, block], exact, ratio, fraction, top)
     verdict, message = _elementwise_verdict(residuals)
     return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)

@@ -46,7 +46,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Array]) -> dict[str, Any]:
 
 def describe(array: Array) -> dict[str, Any]:
     """CRC-32, dtype and shape of a C-contiguous array."""
-    crc = zlib.crc32(array.reshape(-1).view(np.uint8))
+    crc = zlib.crc32(array.reshape(-1).view(np.uint8).data)
     return {"crc32": crc, "dtype": array.dtype.name, "shape": list(array.shape)}
 
 
@@ -89,7 +89,7 @@ def unsealed(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw)
         crc = content.pop("crc32")
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise BackproofError(f"{path} is truncated or not a recording's; record anew") from error
     if crc != zlib.crc32(json.dumps(content, sort_keys=True).encode()):
         raise BackproofError(f"{path} was changed after it was written; record anew")

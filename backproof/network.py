@@ -69,6 +69,8 @@ class Network:
         def fail(message: str) -> None:
             raise BackproofError(f"network {self.name!r}: {message}")
 
+        if not self.name or self.name.startswith(".") or any(c in self.name for c in "/\\\0\n"):
+            fail("a name is also a folder's: not empty, no leading dot, no slash or line break")
         if len(self.sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in self.sizes):
             fail(f"sizes must be two or more positive integers, not {list(self.sizes)}")
         if len(self.activations) != self.depth:
@@ -152,11 +154,11 @@ class Network:
             raise BackproofError(f"network {name!r}: {missing[0]!r} is missing")
         for key, value in values.items():
             kind = str(known[key].type).partition("[")[0]
-            accepted = {"tuple": (list, tuple), "float": (int, float), "bool": bool, "str": str}[kind]
+            accepted = {"tuple": (list, tuple), "float": (int, float), "bool": (bool,), "str": (str,)}[kind]
             if not isinstance(value, accepted) or (kind == "float" and isinstance(value, bool)):
                 raise BackproofError(f"network {name!r}: {key} has the wrong type: {value!r}")
         try:
-            converted = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+            converted: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
             return cls(**converted)
         except TypeError as error:
             raise BackproofError(f"network {name!r}: {error}") from error

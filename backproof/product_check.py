@@ -67,7 +67,8 @@ class Yardstick:
     @property
     def vacuous(self) -> int:
         """Elements with a zero row or a zero column."""
-        return self.rows.size * self.columns.size - np.count_nonzero(self.rows) * np.count_nonzero(self.columns)
+        nonzero = int(np.count_nonzero(self.rows)) * int(np.count_nonzero(self.columns))
+        return self.rows.size * self.columns.size - nonzero
 
 
 def check_product(equation: Equation, product: Product, operands: Operands, fmt: Format, step: int) -> Check:

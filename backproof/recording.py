@@ -101,9 +101,10 @@ class RecordingWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._index.close()
-        if kind is None:
-            with writing(self._folder):
+        with writing(self._folder):
+            # Closing writes what is left in the buffer, and fails where writing failed.
+            self._index.close()
+            if kind is None:
                 self._finish(complete=True)
 
 
@@ -166,7 +167,7 @@ class Recording:
         with path.open("rb") as index:
             for raw in index:
                 if not raw.endswith(b"\n") and not self._complete:
-                    return
+                    break
                 crc = zlib.crc32(raw, crc)
                 line = unsealed(raw, path)
                 tensors = load_tensors(self.folder / step_file(line["step"]), line["tensors"])

@@ -7,25 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from backproof.network import Network
-from backproof.training import Implementation, Parameters, Step, Training
+from backproof.training import Parameters, Reference, Step, Training
 
 Array = NDArray[Any]
-
-
-class Reference(Implementation, Protocol):
-    """The NumPy network that agreement is measured with."""
-
-    def record(self, training: Training, summation: str = "default") -> Iterator[Step]:
-        """Train, and yield every step; ``summation="sequential"`` adds front to back."""
-
-    def initial_parameters(self, network: Network, seed: int, dtype: DTypeLike) -> Parameters:
-        """Initial weights from a seed."""
 
 
 @dataclass(frozen=True)

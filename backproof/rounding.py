@@ -104,7 +104,7 @@ def ulps(first: Array, second: Array) -> Array:
     Raises:
         BackproofError: when the dtypes differ or are not float32 or float64.
     """
-    integers = {"float32": np.int32, "float64": np.int64}
+    integers: dict[str, Any] = {"float32": np.int32, "float64": np.int64}
     if first.dtype != second.dtype or first.dtype.name not in integers:
         raise BackproofError(f"ULPs need two arrays of one format, not {first.dtype} and {second.dtype}")
     kind = integers[first.dtype.name]
@@ -113,7 +113,6 @@ def ulps(first: Array, second: Array) -> Array:
         bits = np.ascontiguousarray(array).view(kind)
         return np.where(bits < 0, np.iinfo(kind).min - bits, bits)
 
-    low, high = ordered(first), ordered(second)
-    if kind is np.int32:
-        return np.asarray(np.abs(low.astype(np.int64) - high.astype(np.int64)).astype(np.float64))
-    return np.asarray(np.abs(low.astype(np.float64) - high.astype(np.float64)))
+    a, b = ordered(first).astype(np.int64), ordered(second).astype(np.int64)
+    # The distance of two int64 needs 64 bits without a sign; unsigned subtraction has it exactly.
+    return np.asarray((np.maximum(a, b).view(np.uint64) - np.minimum(a, b).view(np.uint64)).astype(np.float64))

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from backproof.errors import BackproofError
 from backproof.network import Network
@@ -100,7 +100,7 @@ def check_labels(network: Network, Y: Array) -> None:
     if network.labels == "integer":
         if not np.issubdtype(Y.dtype, np.integer):
             raise BackproofError(f"{network.name}: integer labels needed, Y is {Y.dtype}")
-        outside = (Y < 0) | (Y >= network.sizes[-1])
+        outside = (Y < 0) | (network.sizes[-1] <= Y)
         if outside.any():
             at = int(np.argmax(outside))
             raise BackproofError(
@@ -118,7 +118,7 @@ def fingerprint(tensors: Mapping[str, Array]) -> str:
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -136,3 +136,13 @@ class Implementation(Protocol):
 
     def threads(self) -> int:
         """Number of threads that they compute with."""
+
+
+class Reference(Implementation, Protocol):
+    """The NumPy network: it also draws the initial weights, and sums front to back when asked to."""
+
+    def record(self, training: Training, summation: str = "default") -> Iterator[Step]:
+        """Train, and yield every step; ``summation="sequential"`` adds front to back."""
+
+    def initial_parameters(self, network: Network, seed: int, dtype: DTypeLike) -> Parameters:
+        """Initial weights and biases from a seed, rounded to ``dtype`` once."""

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.replicas import REPLICAS, Reference
-from backproof.training import Step, Training
+from backproof.replicas import REPLICAS
+from backproof.training import Reference, Step, Training
 
 Array = NDArray[Any]
 
@@ -28,6 +28,7 @@ class Continuity:
     """Checks that each step begins where the one before it ended, and the first one at the initial parameters."""
 
     def __init__(self, initial: Mapping[str, Array]) -> None:
+        self._names = tuple(initial)
         self._expected = dict(initial)
         self._index = 0
 
@@ -39,10 +40,10 @@ class Continuity:
         origin = "the initial parameters" if step.index == 0 else f"step {self._index - 1}"
         for name, expected in self._expected.items():
             array = step.tensors.get(name)
-            if array is not None and (array.shape != expected.shape or not np.array_equal(array, expected)):
+            if array is not None and not _identical(array, expected):
                 broken.append(f"{name} at the start of step {step.index} is not what {origin} left")
         self._expected = {
-            name: np.array(step.tensors[f"{name}_next"]) for name in self._expected if f"{name}_next" in step.tensors
+            name: np.array(step.tensors[f"{name}_next"]) for name in self._names if f"{name}_next" in step.tensors
         }
         self._index = step.index + 1
         return broken
@@ -91,6 +92,11 @@ def free_run(training: Training, reference: Reference) -> Iterator[FreeStep]:
 def after_update(step: Step) -> dict[str, Array]:
     """The parameters that a step ends with, by their plain names."""
     return {name.removesuffix("_next"): array for name, array in step.tensors.items() if name.endswith("_next")}
+
+
+def _identical(first: Array, second: Array) -> bool:
+    """The same bits: 0.0 is not -0.0, and a NaN is itself."""
+    return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
 
 
 def _norm(parameters: Mapping[str, Array]) -> float:

@@ -16,7 +16,7 @@ roundoff u. Nothing in the allowance comes from the gradient that is judged.
 
 A kinked activation has no derivative at 0, and a difference taken across the kink approximates none. Where a
 perturbation changes the side on which any Z of a ReLU or leaky ReLU lies, for any sample, the check refuses with
-the parameter's and the unit's name: change the data or the seed, so that every \|Z\| keeps a margin.
+the parameter's and the unit's name: change the data or the seed, so that every |Z| keeps a margin.
 
 The cost is four forward passes a parameter: for small networks.
 """
@@ -24,6 +24,7 @@ The cost is four forward passes a parameter: for small networks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,7 +149,7 @@ def central_differences(network: Network, parameters: Mapping[str, Array], X: Ar
         for index in np.ndindex(array.shape):
             h = STEP * max(1.0, abs(float(array[index])))
             at = f"{name}{list(index)}"
-            fine, coarse = (_difference(array, index, step, lambda at=at: evaluate(at)) for step in (h, 2 * h))
+            fine, coarse = (_difference(array, index, step, partial(evaluate, at)) for step in (h, 2 * h))
             values[name][index] = fine
             allowances[name][index] = abs(coarse - fine) / 3 + 1.5 * e / h
     return Differences(

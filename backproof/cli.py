@@ -1,0 +1,90 @@
+"""The command line: parses, dispatches, and turns every refusal into one line.
+
+Exit codes: 0 all within rounding; 1 a bug or an unsettled suspect; 2 usage or unreadable input.
+Commands are imported when they are called: ``--help`` imports neither NumPy nor a framework.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from backproof import __version__
+from backproof.errors import BackproofError
+
+EPILOG = "exit codes: 0 all within rounding; 1 a bug or an unsettled suspect; 2 usage or unreadable input"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        from backproof import commands
+
+        return int(getattr(commands, options.command)(options))
+    except BackproofError as error:
+        print(f"backproof: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("backproof: interrupted; nothing of this run is kept as complete", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output (head, say) is gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    top = argparse.ArgumentParser(
+        prog="backproof", description="Is it rounding, or is it a bug?", epilog=EPILOG, allow_abbrev=False
+    )
+    top.add_argument("--version", action="version", version=f"backproof {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, epilog=EPILOG, allow_abbrev=False)
+
+    add("networks", "list the configured networks and implementations")
+
+    verify = add("verify", "train networks in every implementation, judge every step, write a report for each layer")
+    verify.add_argument("network", nargs="*", metavar="NETWORK", help="a network or a family (binary); default: all")
+    _settings(verify)
+    verify.add_argument(
+        "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
+    )
+    verify.add_argument("--output", type=Path, metavar="DIR", help="default: reports/ beside pyproject.toml")
+    verify.add_argument("--keep-recordings", action="store_true", help="also write every step to DIR/recordings")
+
+    record = add("record", "train one network in one implementation and write every step")
+    record.add_argument("network", nargs="+", metavar="NETWORK", help="a network or a family (binary)")
+    record.add_argument("--implementation", required=True, metavar="NAME", help="the implementation that trains")
+    _settings(record)
+    record.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="several networks get a folder each in it"
+    )
+    record.add_argument("--overwrite", action="store_true", help="replace a recording that DIR holds already")
+
+    check = add("check", "judge recordings by their own equations")
+    check.add_argument("recording", nargs="+", type=Path, metavar="RECORDING", help="a folder that 'record' wrote")
+    check.add_argument("--partial", action="store_true", help="accept an interrupted recording, up to its last whole step")
+
+    compare = add("compare", "judge two recordings of the same training, and how far apart they are")
+    compare.add_argument("first", type=Path, metavar="A")
+    compare.add_argument("second", type=Path, metavar="B")
+
+    report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
+    report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
+    return top
+
+
+def _settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", default="digits", metavar="digits|mnist|DIR", help="default: digits")
+    command.add_argument("--samples", type=int, metavar="N", help="default: every sample of the data set")
+    command.add_argument("--steps", type=int, default=10, metavar="N", help="default: 10")
+    command.add_argument("--batch-size", type=int, metavar="N", help="default: all samples in one batch")
+    command.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and batches; default: 0")

@@ -1,0 +1,146 @@
+"""What each command does. Frameworks are imported by the implementations that a command runs, never here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backproof import data
+from backproof import verify as verification
+from backproof.compare import compare_recordings
+from backproof.config import find, require
+from backproof.errors import BackproofError
+from backproof.judge import Judge
+from backproof.recording import Recording, RecordingWriter
+from backproof.report import index, run, store
+from backproof.report.render import render
+from backproof.report.tables import plain
+from backproof.verify import Settings
+
+
+def networks(options: argparse.Namespace) -> int:
+    """List what is configured."""
+    config = require()
+    rows = [
+        [n.name, n.architecture, ", ".join(n.activations), n.loss, n.labels, n.layout, n.reduction, n.note]
+        for n in config.networks.values()
+    ]
+    print(plain(rows, ["network", "architecture", "activations", "loss", "labels", "layout", "reduction", "note"]))
+    installed = set(config.installed())
+    said = [name if name in installed else f"{name} (not installed)" for name in config.implementations]
+    print(f"\nimplementations: {', '.join(said)}")
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Train, judge, report."""
+    config, settings = require(), _settings(options)
+    chosen = config.select(options.network)
+    reference = verification.reference_of(config)
+    if reference is None:
+        raise BackproofError(f"{config.root / 'pyproject.toml'}: verify needs a reference; add one to [tool.backproof]")
+    implementations = verification.modules(config, options.implementation)
+    dataset = data.load(settings.data)
+    trainings = [verification.prepare(network, dataset, settings, reference) for network in chosen]
+    output = options.output or config.root / "reports"
+    if gone := sorted(set(store.clear(output)) - {network.name for network in chosen}):
+        print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
+    recordings = output / "recordings" if options.keep_recordings else None
+    facts = {}
+    with _progress(len(chosen) * settings.steps * len(implementations)) as advance:
+        for training in trainings:
+            name = training.network.name
+            facts[name] = verification.verify_network(
+                training, implementations, reference, recordings and recordings / name, advance
+            )
+            store.write_layers(output, name, facts[name])
+    where = verification.environment(implementations)
+    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where))
+    summary = render(output)
+    print(index.terminal(summary))
+    print(f"\nA report for each layer: {output / store.INDEX}")
+    return 0 if summary["verdict"] == "rounding" else 1
+
+
+def record(options: argparse.Namespace) -> int:
+    """Train one implementation and write what it did."""
+    config, settings = require(), _settings(options)
+    reference = verification.reference_of(config)
+    if reference is None:
+        raise BackproofError(f"{config.root / 'pyproject.toml'}: record draws initial weights from a reference; add one")
+    module = verification.modules(config, [options.implementation])[options.implementation]
+    dataset = data.load(settings.data)
+    chosen = config.select(options.network)
+    with _progress(len(chosen) * settings.steps) as advance:
+        for network in chosen:
+            folder = options.output if len(chosen) == 1 else options.output / network.name
+            training = verification.prepare(network, dataset, settings, reference)
+            source = verification.source_of(options.implementation, module)
+            with RecordingWriter(folder, training, source, options.overwrite) as writer:
+                for step in verification.steps_of(options.implementation, module, training):
+                    writer.write(step)
+                    advance()
+            print(f"{network.name} by {options.implementation}: {settings.steps} steps in {folder}")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Judge recordings by their own equations, one after the other."""
+    failed = False
+    for folder in options.recording:
+        recording = Recording(folder, partial=options.partial)
+        steps = recording.steps_written
+        judge = Judge(recording.training, steps, reference=None)
+        with _progress(steps) as advance:
+            for step in recording.steps():
+                judge.consume(step)
+                advance()
+        judge.finish(options.partial)
+        print(run.terminal(recording, judge))
+        failed |= judge.verdict > 0
+    return int(failed)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Judge two recordings of the same training."""
+    first, second = Recording(options.first), Recording(options.second)
+    config = find()
+    reference = verification.reference_of(config) if config else None
+    with _progress(first.steps_written) as advance:
+        comparison = compare_recordings(first, second, reference, advance)
+    print(run.comparison(first, second, comparison))
+    if reference is None:
+        print("No reference is configured here: local checks only, no agreement.")
+    return int(comparison.verdict > 0)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Render again what ``verify`` left."""
+    config = None if options.output else find()
+    folder = options.output or (config.root / "reports" if config else Path("reports"))
+    summary = render(folder)
+    print(index.terminal(summary))
+    print(f"\nA report for each layer: {folder / store.INDEX}")
+    return 0 if summary["verdict"] == "rounding" else 1
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed
+    )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, on a terminal only."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def advance() -> None:
+            bar.update()
+
+        yield advance

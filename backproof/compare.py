@@ -1,0 +1,115 @@
+"""Two recordings of the same training, side by side: each judged, and how far they are from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.equations import equations
+from backproof.errors import BackproofError
+from backproof.judge import Judge
+from backproof.recording import Recording
+from backproof.rounding import ulps
+from backproof.training import Reference, Step
+from backproof.verdict import Verdict
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Gap:
+    """The largest difference of one quantity between two runs.
+
+    Attributes:
+        absolute: over all steps, at ``step`` and ``index``; ``values`` are both sides there.
+        first: at the first step, where both started from the same parameters.
+        ulps: at that element, in units in the last place.
+    """
+
+    absolute: float = -1.0
+    first: float = 0.0
+    step: int = 0
+    index: tuple[int, ...] = ()
+    values: tuple[float, float] = (0.0, 0.0)
+    ulps: float = 0.0
+
+    def add(self, step: int, a: Array, b: Array) -> None:
+        """Take in one step's two arrays, of one shape and format."""
+        difference = np.abs(a - b)
+        index = tuple(int(i) for i in np.unravel_index(int(difference.argmax()), difference.shape))
+        largest = float(difference[index])
+        if step == 0:
+            self.first = largest
+        if largest > self.absolute:
+            self.absolute, self.step, self.index = largest, step, index
+            self.values = float(a[index]), float(b[index])
+            self.ulps = float(ulps(np.atleast_1d(np.asarray(a[index])), np.atleast_1d(np.asarray(b[index])))[0])
+
+
+@dataclass
+class Comparison:
+    """Both judges and the gaps, in order of computation."""
+
+    judges: tuple[Judge, Judge]
+    gaps: dict[str, Gap] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worse of the two runs."""
+        return max(judge.verdict for judge in self.judges)
+
+
+def compare_recordings(
+    first: Recording, second: Recording, reference: Reference | None, progress: Callable[[], None] = lambda: None
+) -> Comparison:
+    """Judge both recordings step by step and measure the gaps between them.
+
+    Raises:
+        BackproofError: when they are not of the same training: another network, format, initial parameters, data,
+            number of steps, or other samples in a step.
+    """
+    _same_training(first, second)
+    comparison = Comparison(
+        (Judge(first.training, first.steps_written, reference), Judge(second.training, second.steps_written, reference)),
+        {equation.target: Gap() for equation in equations(first.network)},
+    )
+    for steps in zip(first.steps(), second.steps(), strict=True):
+        _same_samples(*steps)
+        for judge, step in zip(comparison.judges, steps, strict=True):
+            judge.consume(step)
+        for name, gap in comparison.gaps.items():
+            a, b = (step.tensors.get(name) for step in steps)
+            if a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype:
+                if np.isfinite(a).all() and np.isfinite(b).all():
+                    gap.add(steps[0].index, a, b)
+        progress()
+    for judge in comparison.judges:
+        judge.finish()
+    return comparison
+
+
+def _same_training(first: Recording, second: Recording) -> None:
+    for what, a, b in (
+        ("network", first.network, second.network),
+        ("dtype", first.dtype, second.dtype),
+        ("initial parameters", first.initial_hash, second.initial_hash),
+        ("data", first.data_hash, second.data_hash),
+        ("number of steps", first.steps_written, second.steps_written),
+    ):
+        if a != b:
+            named = f": {a} and {b}" if not hasattr(a, "sizes") else f": {a.name} and {b.name}"
+            raise BackproofError(
+                f"{first.folder} and {second.folder} differ in {what}{named}; only runs of the same training are compared"
+            )
+
+
+def _same_samples(a: Step, b: Step) -> None:
+    same = a.samples is b.samples is None or (
+        a.samples is not None and b.samples is not None and np.array_equal(a.samples, b.samples)
+    )
+    if a.index != b.index or not same:
+        raise BackproofError(f"step {a.index}: the two recordings do not hold the same samples; they are not compared")

@@ -1,0 +1,168 @@
+"""Judges one run, one step at a time: structure, equations, continuity, and with a reference, agreement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backproof.agreement import AgreementChecker
+from backproof.equation_check import EquationChecker
+from backproof.equations import Product, equations
+from backproof.evidence import AgreementEvidence, EquationEvidence, Json, significant
+from backproof.structure import Flaw
+from backproof.training import Reference, Step, Training
+from backproof.trajectory import Continuity, FreeStep, after_update
+from backproof.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, in order of discovery.
+
+    Attributes:
+        layer: 0 where it belongs to no layer (a step that is missing, say).
+    """
+
+    step: int
+    layer: int
+    quantity: str
+    kind: str
+    verdict: Verdict
+    message: str
+
+    def __str__(self) -> str:
+        where = f"layer {self.layer}, " if self.layer else ""
+        return f"{self.verdict.word} at step {self.step}, {where}{self.quantity}: {self.message}"
+
+    def to_json(self) -> Json:
+        """Plain values."""
+        return {
+            "step": self.step, "layer": self.layer, "quantity": self.quantity, "kind": self.kind,
+            "verdict": self.verdict.word, "message": self.message,
+        }  # fmt: skip
+
+
+class Judge:
+    """Consumes the steps of one run and keeps the evidence; memory is that of one step.
+
+    Args:
+        training: what the run was given.
+        steps: how many it has to leave.
+        reference: the configured NumPy network; without one there is no agreement.
+    """
+
+    def __init__(self, training: Training, steps: int, reference: Reference | None) -> None:
+        self._training = training
+        self._expected_steps = steps
+        self._equations = EquationChecker(training.network, training.dtype)
+        self._agreement = None if reference is None else AgreementChecker(training, reference)
+        self._continuity = Continuity(training.parameters)
+        shapes = training.network.shapes(training.samples)
+        self.equations = {
+            e.target: EquationEvidence(e.text, shapes[e.target]) for e in equations(training.network)
+        }
+        sizes = training.network.sizes
+        self._sums = {
+            e.target
+            for e in equations(training.network)
+            if isinstance(e.rule, Product) and not (e.target.startswith("dA") and sizes[e.layer + 1] == 1)
+        }
+        self.agreement: dict[str, AgreementEvidence] = {}
+        self.findings: list[Finding] = []
+        self.unchecked: dict[str, int] = {}
+        self.losses: list[float] = []
+        self.distances: list[float] = []
+        self.steps = 0
+
+    def consume(self, step: Step, free: FreeStep | None = None) -> None:
+        """Judge one step; ``free`` is the float64 run's same step."""
+        X, Y = self._training.batch(step.samples)
+        result = self._equations.check(step, X, Y)
+        self.steps += 1
+        self.findings += [self._flaw(flaw, step.index) for flaw in result.flaws]
+        for check in result.checks:
+            target = check.equation.target
+            self.equations[target].add(check)
+            if check.verdict is not Verdict.ROUNDING:
+                self._find(step.index, target, "equation", check.verdict, check.message, check.equation.layer)
+        for equation in result.unchecked:
+            self.unchecked[equation.target] = self.unchecked.get(equation.target, 0) + 1
+        for message in self._continuity.check(step):
+            self._find(step.index, "parameters", "continuity", Verdict.BUG, message, 0)
+        if not result.flaws:
+            self._compare(step, free)
+
+    def _compare(self, step: Step, free: FreeStep | None) -> None:
+        self.losses.append(float(step.tensors["loss"]))
+        if free is not None:
+            self.distances.append(free.distance(after_update(step)))
+        for agreement in self._agreement.check(step) if self._agreement else ():
+            self.agreement.setdefault(agreement.quantity, AgreementEvidence()).add(agreement)
+            if agreement.verdict is not Verdict.ROUNDING:
+                message = (
+                    f"{agreement.absolute:.3g} from the float64 reference, "
+                    f"{agreement.fraction:.3g} times what its replicas allow"
+                )
+                self._find(step.index, agreement.quantity, "agreement", agreement.verdict, message, None)
+
+    def _flaw(self, flaw: Flaw, step: int) -> Finding:
+        return Finding(step, self._layer(flaw.quantity), flaw.quantity, flaw.kind, Verdict.BUG, flaw.message)
+
+    def _find(self, step: int, quantity: str, kind: str, verdict: Verdict, message: str, layer: int | None) -> None:
+        layer = self._layer(quantity) if layer is None else layer
+        self.findings.append(Finding(step, layer, quantity, kind, verdict, message))
+
+    def _layer(self, quantity: str) -> int:
+        if quantity == "loss":
+            return self._training.network.depth
+        digits = quantity.removesuffix("_next").lstrip("dWbZA")
+        return int(digits) if digits.isdigit() and int(digits) <= self._training.network.depth else 0
+
+    def finish(self, partial: bool = False) -> None:
+        """Close the run: too few steps (unless ``partial``), or nothing compared, is a failure of its own."""
+        if partial:
+            self._expected_steps = self.steps
+        if self.steps != self._expected_steps:
+            message = f"{self.steps} steps were left, {self._expected_steps} were asked for"
+            self._find(self.steps, "steps", "missing", Verdict.BUG, message, 0)
+        if not sum(evidence.covered for evidence in self.equations.values()):
+            self._find(0, "equations", "coverage", Verdict.BUG, "no equation could be checked", 0)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst finding's."""
+        return max((finding.verdict for finding in self.findings), default=Verdict.ROUNDING)
+
+    @property
+    def coverage(self) -> tuple[int, int]:
+        """Equations checked on at least one element that could have been wrong, of those that the run has."""
+        covered = sum(evidence.covered for evidence in self.equations.values())
+        return covered, len(self.equations) * self._expected_steps
+
+    def to_json(self) -> Json:
+        """The run's headline; layers stand apart."""
+        # A single rounding (an update, a product of one term) always comes close to its bound; a sum tells more.
+        sums = [item for item in self.equations.items() if item[1].steps and item[0] in self._sums]
+        target, tightest = max(sums, key=lambda item: item[1].fraction, default=("", None))
+        covered, of = self.coverage
+        used = {name: evidence.to_json()["fraction"] for name, evidence in self.agreement.items()}
+        quantity = max(used, key=lambda name: used[name], default=None)
+        return {
+            "verdict": self.verdict.word,
+            "coverage": {"checked": covered, "of": of},
+            "unchecked": self.unchecked,
+            "tightest": None if tightest is None else {
+                "equation": target,
+                "fraction": significant(tightest.fraction),
+                "ratio": significant(tightest.ratio),
+                "ceiling": significant(tightest.ceiling, 6),
+            },
+            "agreement": None if quantity is None else {"quantity": quantity, "fraction": used[quantity]},
+            "losses": [significant(loss, 8) for loss in self.losses],
+            "distances": [significant(distance) for distance in self.distances],
+            "findings": [finding.to_json() for finding in self.findings[:FINDINGS]],
+            "findings_in_all": len(self.findings),
+        }  # fmt: skip
+
+
+FINDINGS = 100
+"""Findings kept in a report; the first ones are the causes."""

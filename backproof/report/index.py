@@ -1,0 +1,109 @@
+"""The index of the reports (``README.md``) and the table that ``verify`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backproof.evidence import Json
+from backproof.report.tables import markdown, number, percent, plain
+
+HEADERS = (
+    "network", "by", "verdict", "equations", "tightest", "ratio", "ceiling", "used", "agreement", "apart", "replicas",
+)  # fmt: skip
+
+
+def rows(summary: Json) -> Iterator[list[str]]:
+    """One row for each network and implementation."""
+    for network, facts in summary["networks"].items():
+        for name, run in facts["implementations"].items():
+            tightest, agreement = run["tightest"], run["agreement"]
+            envelope = facts["float64"]["envelope"]
+            yield [
+                network,
+                name,
+                run["verdict"],
+                f"{run['coverage']['checked']}/{run['coverage']['of']}",
+                tightest["equation"] if tightest else "-",
+                number(tightest["ratio"]) if tightest else "-",
+                number(tightest["ceiling"]) if tightest else "-",
+                percent(tightest["fraction"]) if tightest else "-",
+                f"{percent(agreement['fraction'])} ({agreement['quantity']})" if agreement else "-",
+                number(run["distances"][-1]) if run["distances"] else "-",
+                number(envelope[-1]) if envelope else "-",
+            ]
+
+
+def sentence(summary: Json) -> str:
+    """The verdict on everything, in one sentence."""
+    covered, of = summary["coverage"]["checked"], summary["coverage"]["of"]
+    runs = sum(len(facts["implementations"]) for facts in summary["networks"].values())
+    what = f"{covered} of {of} equations of {runs} runs"
+    wrong = [(n, i, r) for n, f in summary["networks"].items() for i, r in f["implementations"].items() if r["findings"]]
+    if not wrong:
+        return f"All within rounding: {what} were checked."
+    network, name, run = wrong[0]
+    first = run["findings"][0]
+    layer = f", layer {first['layer']}" if first["layer"] else ""
+    return (
+        f"{summary['verdict'].capitalize()}: {len(wrong)} of {runs} runs are not within rounding ({what} were checked). "
+        f"First: {network} by {name}, step {first['step']}{layer}, {first['quantity']}: {first['message']}."
+    )
+
+
+def terminal(summary: Json) -> str:
+    """What ``verify`` prints: the table, then the sentence."""
+    return f"{plain(list(rows(summary)), HEADERS)}\n\n{sentence(summary)}"
+
+
+def page(summary: Json) -> str:
+    """``README.md``: the verdict, the table, how to read a line of it, settings and versions, links to the layers."""
+    settings, where = summary["settings"], summary["environment"]
+    samples = "every sample" if settings["samples"] is None else f"{settings['samples']} samples"
+    batch = "in one batch" if settings["batch_size"] is None else f"in batches of {settings['batch_size']}"
+    parts = [
+        "# Reports",
+        f"**{sentence(summary)}**",
+        f"Data: {settings['data']}, {samples} {batch}, {settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}.",
+        markdown(list(rows(summary)), HEADERS),
+        _reading(summary),
+        "## Layers",
+        markdown(list(_links(summary)), ["network", "architecture", "note", "layers"]),
+        "## Made with",
+        markdown(list(_versions(where)), ["what", "version", "threads"]),
+        "`summary.json` holds the same facts for programs. `backproof verify` makes all of this anew; "
+        "`backproof report` renders it again from the evidence beside each page.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reading(summary: Json) -> str:
+    line = next(rows(summary))
+    return (
+        "## How to read a line\n\n"
+        f"The first line says: **{line[0]}** run by **{line[1]}** is *{line[2]}*. Of the equations of its steps, {line[3]} were "
+        f"checked. The sum that came closest to its limit is `{line[4]}`: its largest residual anywhere is {line[5]} units of "
+        f"rounding where no rounding can pass {line[6]}, and its tightest element used {line[7]} of its budget. Compared "
+        f"end to end with the float64 reference, the quantity in brackets used {line[8].split(' (')[0]} of what the "
+        f"reference's own replicas allow. After the last step the parameters are {line[9]} of the distance travelled apart "
+        f"from the float64 run; the replicas, which differ from each other by the order of summation only, are {line[10]} "
+        "apart."
+    )
+
+
+def _links(summary: Json) -> Iterator[list[str]]:
+    for network, facts in summary["networks"].items():
+        specification = facts["specification"]
+        numbers = range(1, len(specification["sizes"]))
+        yield [
+            network,
+            "-".join(map(str, specification["sizes"])),
+            specification["note"],
+            ", ".join(f"[{n}]({network}/layer-{n}.md)" for n in numbers),
+        ]
+
+
+def _versions(where: Json) -> Iterator[list[str]]:
+    yield ["Python", f"{where['python']} on {where['machine']}", ""]
+    for name, made in where["implementations"].items():
+        versions = ", ".join(f"{package} {version}" for package, version in made["versions"].items())
+        yield [name, versions, str(made["threads"])]

@@ -1,0 +1,140 @@
+"""The Markdown page of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from backproof.evidence import BINS, Json
+from backproof.report.tables import element, markdown, number, percent, precise, shape
+
+
+def page(network: str, facts: Json, layer: Json, dtype: str) -> str:
+    """One layer: its equations, its agreement, its worst elements, and what was not checked.
+
+    Args:
+        facts: the network's part of the summary.
+        layer: the layer's evidence.
+    """
+    parts = [*_head(network, facts, layer, dtype), *_findings(facts, layer), *_equations(layer), *_agreement(layer)]
+    parts += [*_spread(layer), *_unchecked(facts, layer)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(network: str, facts: Json, layer: Json, dtype: str) -> Iterator[str]:
+    specification, n = facts["specification"], layer["layer"]
+    sizes, depth = specification["sizes"], len(specification["sizes"]) - 1
+    steps = max((by["steps"] for entry in layer["equations"].values() for by in entry["by"].values()), default=0)
+    yield f"# {network}, layer {n} of {depth}"
+    u = facts["unit_roundoff"]
+    yield (
+        f"{sizes[n - 1]} → {sizes[n]} units, {specification['activations'][n - 1]}; {facts['samples']} samples, "
+        f"{steps} steps, {dtype} (unit roundoff u = {u:.3g}). [All networks](../README.md)"
+    )
+
+
+def _findings(facts: Json, layer: Json) -> Iterator[str]:
+    lines = [
+        f"- **{name}**, {finding['verdict']} at step {finding['step']}, `{finding['quantity']}`: {_safe(finding['message'])}"
+        for name, run in facts["implementations"].items()
+        for finding in run["findings"]
+        if finding["layer"] in (layer["layer"], 0)
+    ]
+    if lines:
+        yield "## What is wrong"
+        yield "\n".join(lines)
+    else:
+        yield "Nothing here is beyond rounding."
+
+
+def _equations(layer: Json) -> Iterator[str]:
+    yield "## Do its equations hold?"
+    yield (
+        "Each recorded array against the same equation evaluated in float64 on the recorded operands. *Ratio*: the largest "
+        "residual in units of rounding; *ceiling*: what no rounding can pass; *used*: the largest part of an element's budget."
+    )
+    rows = [
+        [
+            entry["text"], shape(entry["shape"]), name, number(by["ratio"]), number(by["ceiling"]), percent(by["fraction"]),
+            element(target, by["worst"]["index"], entry["shape"]), precise(by["worst"]["recorded"]),
+            precise(by["worst"]["exact"]), str(by["worst"]["step"]), by["verdict"],
+        ]
+        for target, entry in _in_order(layer["equations"])
+        for name, by in entry["by"].items()
+    ]  # fmt: skip
+    headers = ["equation", "shape", "by", "ratio", "ceiling", "used", "worst element", "recorded", "exact", "step", "verdict"]
+    yield markdown(rows, headers)
+
+
+def _agreement(layer: Json) -> Iterator[str]:
+    if not layer["agreement"]:
+        return
+    yield "## Do the implementations agree?"
+    yield (
+        "Each quantity end to end against the reference in float64, from the parameters that the implementation had "
+        "before the step. *Bound*: 16 times what the reference's own replicas disagree by; *left out*: samples whose ReLU "
+        "masks differ because a Z straddles 0 within rounding."
+    )
+    rows = [
+        [
+            quantity, name, number(by["absolute"]), number(by["relative"]), number(by["ulps"]), number(by["envelope"]),
+            percent(by["fraction"]), element(quantity, by["worst"]["index"], by["worst"]["index"]),
+            precise(by["worst"]["recorded"]), precise(by["worst"]["exact"]), str(by["left_out"]), by["verdict"],
+        ]
+        for quantity, entry in _in_order(layer["agreement"])
+        for name, by in entry["by"].items()
+    ]  # fmt: skip
+    headers = [
+        "quantity", "by", "absolute", "relative to largest", "ULPs", "replicas", "used of bound", "worst element",
+        "recorded", "float64", "left out", "verdict",
+    ]  # fmt: skip
+    yield markdown(rows, headers)
+
+
+def _spread(layer: Json) -> Iterator[str]:
+    yield "## How the residuals are spread"
+    yield "Share of a sample of the elements whose residual uses at most this part of the budget."
+    rows = []
+    for target, entry in _in_order(layer["equations"]):
+        for name, by in entry["by"].items():
+            counts, total, running = by["histogram"], sum(by["histogram"]), 0
+            cells = []
+            for count in counts[: len(BINS)]:
+                running += count
+                cells.append(f"{100 * running / total:.0f} %")
+            rows.append([target, name, *cells[::3], cells[-1]])
+    bins = [f"≤ {percent(value)}" for value in BINS]
+    yield markdown(rows, ["quantity", "by", *bins[::3], bins[-1]])
+
+
+def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
+    yield "## What was not checked"
+    lines = []
+    for target, entry in _in_order(layer["equations"]):
+        vacuous = {
+            name: by["vacuous"] / by["elements"] for name, by in entry["by"].items() if by["vacuous"] and by["elements"]
+        }
+        if vacuous:
+            shares = ", ".join(f"{percent(share)} ({name})" for name, share in vacuous.items())
+            lines.append(f"- `{target}`: elements whose operands are all zero agree for nothing: {shares}.")
+        for name, run in facts["implementations"].items():
+            if count := run["unchecked"].get(target):
+                lines.append(f"- `{target}` of {name}: not judged in {count} steps, because it or an operand is unsound.")
+    yield "\n".join(lines) or "Nothing: every equation was judged on every element."
+
+
+ORDER = ("Z", "A", "loss", "dA", "dZ", "dW", "db", "W", "b")
+
+
+def _in_order(entries: Json) -> list[tuple[str, Any]]:
+    """Forward, loss, backward, update: the order of computation within a layer."""
+
+    def place(item: tuple[str, Any]) -> tuple[int, str]:
+        stem = item[0].removesuffix("_next").rstrip("0123456789")
+        return ORDER.index(stem) if stem in ORDER else len(ORDER), item[0]
+
+    return sorted(entries.items(), key=place)
+
+
+def _safe(text: str) -> str:
+    return text.replace("<", "&lt;")

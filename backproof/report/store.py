@@ -1,0 +1,109 @@
+"""The evidence of a ``verify`` on disk: ``summary.json`` and one ``<network>/layer-<n>.json`` for each layer.
+
+The summary is taken away first and written last, so what an interrupted run leaves never reads as complete.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backproof.errors import BackproofError
+from backproof.evidence import Json
+from backproof.files import replace_file, writing
+from backproof.verify import SCHEMA
+
+SUMMARY = "summary.json"
+INDEX = "README.md"
+
+
+def clear(folder: Path) -> list[str]:
+    """Remove the reports of an earlier run, and only those; returns the networks that they were of.
+
+    Raises:
+        BackproofError: when the folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f"{SUMMARY}.tmp"
+        probe.write_bytes(b"")
+        probe.unlink()
+        if not (folder / SUMMARY).exists():
+            return []
+        networks = _networks_of(folder)
+        for path in [folder / SUMMARY, folder / INDEX]:
+            path.unlink(missing_ok=True)
+        for name in networks:
+            for path in [*(folder / name).glob("layer-*.md"), *(folder / name).glob("layer-*.json")]:
+                path.unlink()
+            if (folder / name).is_dir() and not any((folder / name).iterdir()):
+                (folder / name).rmdir()
+        return networks
+
+
+def _networks_of(folder: Path) -> list[str]:
+    try:
+        return sorted(json.loads((folder / SUMMARY).read_text())["networks"])
+    except (ValueError, KeyError, TypeError):
+        return []  # not ours to read: only the summary itself is replaced
+
+
+def write_layers(folder: Path, network: str, facts: Mapping[str, Any]) -> None:
+    """Write the evidence of every layer of one network."""
+    with writing(folder):
+        (folder / network).mkdir(parents=True, exist_ok=True)
+        for number, layer in facts["layers"].items():
+            content = {"schema": SCHEMA, "network": network, "layer": int(number), **layer}
+            replace_file(folder / network / f"layer-{number}.json", _compact(content))
+
+
+def write_summary(folder: Path, summary: Json) -> None:
+    """Write ``summary.json``; the last file of a run."""
+    text = json.dumps(summary, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    with writing(folder):
+        replace_file(folder / SUMMARY, text.encode() + b"\n")
+
+
+def read(folder: Path) -> tuple[Json, dict[str, dict[int, Json]]]:
+    """The summary, and the layers of each network.
+
+    Raises:
+        BackproofError: when something is missing, cannot be read, or has another schema.
+    """
+    if not (folder / SUMMARY).is_file():
+        raise BackproofError(f"{folder / SUMMARY} is missing: no finished verify has written there; run 'backproof verify'")
+    summary = _load(folder / SUMMARY)
+    layers = {}
+    for name, facts in summary["networks"].items():
+        numbers = range(1, len(facts["specification"]["sizes"]))
+        layers[name] = {number: _load(folder / name / f"layer-{number}.json") for number in numbers}
+    return summary, layers
+
+
+def _load(path: Path) -> Json:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BackproofError(f"{path}: {error.strerror}; run 'backproof verify' again") from error
+    except ValueError as error:
+        raise BackproofError(f"{path} is not valid JSON ({error}); run 'backproof verify' again") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise BackproofError(f"{path}: not schema {SCHEMA}; run 'backproof verify' again with this version")
+    return content
+
+
+def _compact(content: Json) -> bytes:
+    """JSON with sorted keys, one line for each array, so that a diff shows what moved."""
+    marks: list[str] = []
+
+    def mark(value: Any) -> Any:
+        if isinstance(value, list):
+            marks.append(json.dumps(value, allow_nan=False))
+            return f"\0{len(marks) - 1}"
+        return {key: mark(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    text = json.dumps(mark(content), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return re.sub(r'"\\u0000(\d+)"', lambda found: marks[int(found[1])], text).encode() + b"\n"

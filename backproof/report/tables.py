@@ -1,0 +1,48 @@
+"""Tables and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+
+def markdown(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    """A GitHub table; what is in a cell cannot break out of it."""
+    safe = [[cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in row] for row in rows]
+    return str(tabulate(safe, headers=list(headers), tablefmt="github", disable_numparse=True))
+
+
+def plain(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    """A table for a terminal."""
+    return str(tabulate(rows, headers=list(headers), tablefmt="simple", disable_numparse=True))
+
+
+def percent(fraction: float) -> str:
+    """A fraction of a budget: ``12 %``, ``0.3 %``, ``240 %``; a large excess as ``31 x``."""
+    if fraction == 0:
+        return "0 %"
+    if fraction > 10:
+        return f"{fraction:.3g} ×"
+    value = 100 * fraction
+    return f"{value:.1f} %" if value < 1 else f"{value:.0f} %"
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}"
+
+
+def precise(value: float) -> str:
+    """A recorded value, to the digits that float32 can hold."""
+    return f"{value:.9g}"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """``50 × 128``, or ``scalar``."""
+    return " × ".join(map(str, sizes)) or "scalar"
+
+
+def element(quantity: str, index: Sequence[int], sizes: Sequence[int]) -> str:
+    """``dW3[4, 7]``; a scalar has no index."""
+    return f"{quantity}[{', '.join(map(str, index))}]" if sizes else quantity

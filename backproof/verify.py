@@ -1,0 +1,226 @@
+"""The main job: train a network in every implementation at once, judge every step, keep the evidence."""
+
+from __future__ import annotations
+
+import platform
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backproof import data
+from backproof.config import Config
+from backproof.errors import BackproofError
+from backproof.evidence import Json, worst_word
+from backproof.judge import Judge
+from backproof.network import Network
+from backproof.recording import RecordingWriter, Source
+from backproof.rounding import format_of
+from backproof.training import Array, Implementation, Reference, Step, Training
+from backproof.trajectory import FreeStep, free_run
+
+SCHEMA = 1
+Progress = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to train on and how: the same for every implementation.
+
+    Attributes:
+        data: ``digits``, ``mnist`` or a folder of IDX files.
+        samples: how many; None for all that the data set has.
+        steps: of gradient descent.
+        batch_size: samples in a step; None for all of them.
+        dtype: ``float32`` or ``float64``.
+        seed: of the initial parameters and of the shuffling.
+    """
+
+    data: str = "digits"
+    samples: int | None = None
+    steps: int = 10
+    batch_size: int | None = None
+    dtype: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "samples", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BackproofError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        if self.dtype not in ("float32", "float64"):
+            raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32 or float64")
+
+
+def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
+    """The training that every implementation of one network is given."""
+    X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
+    parameters = reference.initial_parameters(network, settings.seed, settings.dtype)
+    return Training(network, parameters, X, Y, batches(X.shape[1], settings), settings.seed, dataset.name)
+
+
+def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
+    """Indices of the samples of each step: all of them, or shuffled mini-batches, a last partial one included.
+
+    Raises:
+        BackproofError: for a batch larger than the data.
+    """
+    size = settings.batch_size
+    if size is None:
+        return (None,) * settings.steps
+    if size > samples:
+        raise BackproofError(f"--batch-size {size} is above the {samples} samples there are")
+    generator = np.random.default_rng(settings.seed)
+    drawn: list[Array | None] = []
+    while len(drawn) < settings.steps:
+        order = generator.permutation(samples)
+        drawn += [order[start : start + size] for start in range(0, samples, size)]
+    return tuple(drawn[: settings.steps])
+
+
+def steps_of(name: str, module: Implementation, training: Training) -> Iterator[Step]:
+    """The steps of one implementation; what it raises becomes one line that names it, the step and the place."""
+    index = 0
+    try:
+        for step in module.record(training):
+            yield step
+            index += 1
+    except BackproofError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise BackproofError(
+            f"implementation {name!r} raised {type(error).__name__} in step {index} of {training.network.name}: "
+            f"{error} ({Path(place.filename).name}:{place.lineno})"
+        ) from error
+
+
+def source_of(name: str, module: Implementation) -> Source:
+    """Who records: name, versions, threads."""
+    return Source(name, module.versions(), module.threads())
+
+
+def verify_network(
+    training: Training,
+    implementations: Mapping[str, Implementation],
+    reference: Reference,
+    recordings: Path | None = None,
+    progress: Progress = lambda: None,
+) -> Json:
+    """Train one network in all implementations side by side and judge every step.
+
+    Args:
+        recordings: a folder for one recording of each implementation, or None to keep none.
+
+    Returns:
+        The network's facts: see :func:`network_facts`.
+    """
+    count = len(training.batches)
+    judges = {name: Judge(training, count, reference) for name in implementations}
+    free: list[tuple[float, float]] = []
+    with ExitStack() as stack:
+        streams = {name: steps_of(name, module, training) for name, module in implementations.items()}
+        writers = {
+            name: stack.enter_context(
+                RecordingWriter(recordings / name, training, source_of(name, module), overwrite=True)
+            )
+            for name, module in implementations.items()
+            if recordings is not None
+        }
+        for here in free_run(training, reference):
+            free.append((here.envelope, here.loss))
+            for name, judge in judges.items():
+                _advance(judge, streams[name], writers.get(name), here)
+                progress()
+        for name, judge in judges.items():
+            for step in streams[name]:  # more than were asked for
+                judge.consume(step)
+            judge.finish()
+    return network_facts(training, judges, free)
+
+
+def _advance(judge: Judge, stream: Iterator[Step], writer: RecordingWriter | None, free: FreeStep) -> None:
+    step = next(stream, None)
+    if step is not None:
+        if writer is not None:
+            writer.write(step)
+        judge.consume(step, free)
+
+
+def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tuple[float, float]]) -> Json:
+    """Everything the reports say of a network, ready for JSON, its layers with their arrays.
+
+    ``layers[n]`` holds ``equations`` and ``agreement``, each ``{quantity: {"text", "shape", implementation: facts}}``.
+    """
+    network = training.network
+    layers: dict[str, Json] = {str(n): {"equations": {}, "agreement": {}} for n in range(1, network.depth + 1)}
+    for name, judge in judges.items():
+        for target, evidence in judge.equations.items():
+            layer = layers[str(_layer(network, target))]
+            entry = layer["equations"].setdefault(target, {"text": evidence.text, "shape": list(evidence.shape), "by": {}})
+            if evidence.steps:
+                entry["by"][name] = evidence.to_json()
+        for quantity, agreement in judge.agreement.items():
+            layer = layers[str(_layer(network, quantity))]
+            layer["agreement"].setdefault(quantity, {"by": {}})["by"][name] = agreement.to_json()
+    return {
+        "specification": network.to_dict(),
+        "samples": training.samples,
+        "initial_hash": training.initial_hash,
+        "data_hash": training.data_hash,
+        "unit_roundoff": format_of(training.dtype).unit_roundoff,
+        "verdict": max(judge.verdict for judge in judges.values()).word,
+        "implementations": {name: judge.to_json() for name, judge in judges.items()},
+        "float64": {"losses": [float(f"{loss:.10g}") for _, loss in free], "envelope": [float(f"{e:.4g}") for e, _ in free]},
+        "layers": layers,
+    }
+
+
+def _layer(network: Network, quantity: str) -> int:
+    return network.depth if quantity == "loss" else int(quantity.removesuffix("_next").lstrip("dWbZA"))
+
+
+def environment(implementations: Mapping[str, Implementation]) -> Json:
+    """Versions and threads of everything that computed."""
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "numpy": np.__version__,
+        "implementations": {
+            name: {"versions": module.versions(), "threads": module.threads()} for name, module in implementations.items()
+        },
+    }
+
+
+def summarise(settings: Settings, source: str, networks: Mapping[str, Json], where: Json) -> Json:
+    """The facts of a whole ``verify``, without the layers' arrays."""
+    from backproof import __version__
+    from backproof.evidence import without_arrays
+
+    runs = [run for facts in networks.values() for run in facts["implementations"].values()]
+    return {
+        "schema": SCHEMA,
+        "backproof": __version__,
+        "verdict": worst_word(facts["verdict"] for facts in networks.values()),
+        "coverage": {key: sum(run["coverage"][key] for run in runs) for key in ("checked", "of")},
+        "settings": {**asdict(settings), "data": source},
+        "environment": where,
+        "networks": without_arrays(dict(networks)),
+    }
+
+
+def modules(config: Config, names: list[str]) -> dict[str, Implementation]:
+    """The chosen implementations, or every configured one.
+
+    Raises:
+        BackproofError: for an unknown name, or one whose framework is not installed.
+    """
+    return {name: config.implementation(name) for name in names or config.implementations}
+
+
+def reference_of(config: Config) -> Reference | None:
+    """The configured NumPy reference, or None."""
+    return config.reference_module() if config.reference else None

@@ -1,0 +1,188 @@
+"""The network in PyTorch: ``nn.Linear`` layers, autograd, ``torch.optim.SGD``. A witness beside the reference.
+
+Every gradient comes from ``Tensor.backward``; nothing here knows a formula of backpropagation. Samples stand
+in rows (``A = g(A_prev W^T + b)``, W out x in), as PyTorch has them, and are transposed at the edge:
+what :func:`record` yields are views of the tensors that PyTorch computed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backproof.network import Network
+from backproof.training import Array, Parameters, Step, Training
+
+__all__ = ["DenseNetwork", "loss", "record", "threads", "train", "versions"]
+
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+
+
+def activate(network: Network, layer: int, Z: Tensor) -> Tensor:
+    """``A = g(Z)`` of a hidden layer, elementwise, never in place (Z is recorded)."""
+    name = network.activations[layer - 1]
+    if name == "identity":
+        return Z
+    return F.leaky_relu(Z, network.slope) if name == "leaky_relu" else ACTIVATIONS[name](Z)
+
+
+def output_probabilities(network: Network, Z: Tensor) -> Tensor:
+    """``A_L``: softmax over the classes or the sigmoid of the logits ``Z`` (m x units), outside the graph."""
+    Z = Z.detach()
+    return torch.softmax(Z, dim=1) if network.loss == "cross_entropy" else torch.sigmoid(Z)
+
+
+def loss(network: Network, Z: Tensor, Y: Tensor) -> Tensor:
+    """The loss of the logits ``Z`` (m x units), a scalar, divided by ``Network.divisor``.
+
+    PyTorch's ``mean`` is over samples in ``cross_entropy`` and over samples and units in
+    ``binary_cross_entropy_with_logits`` (torch.nn.functional), which is what ``Network.divisor`` states.
+
+    Args:
+        Y: class probabilities (m x classes), class indices (m, int64), or zeros and ones (m x units).
+    """
+    if network.loss == "cross_entropy":
+        return F.cross_entropy(Z, Y, reduction=network.reduction)
+    return F.binary_cross_entropy_with_logits(Z, Y, reduction=network.reduction)
+
+
+class DenseNetwork(nn.Module):
+    """``Z_l = A_{l-1} W_l^T + b_l``, ``A_l = g_l(Z_l)`` on a copy of the given parameters.
+
+    Attributes:
+        layers: one ``nn.Linear`` (weight out x in, bias out) for each layer, the first at index 0.
+    """
+
+    def __init__(self, network: Network, parameters: Mapping[str, Array]) -> None:
+        """Copy ``parameters`` (canonical form) into ``nn.Linear`` layers, bit for bit."""
+        super().__init__()
+        self.network = network
+        self.layers = nn.ModuleList(
+            _linear(parameters[f"W{layer}"], parameters[f"b{layer}"]) for layer in range(1, network.depth + 1)
+        )
+
+    def forward(self, X: Tensor, observed: dict[str, Tensor] | None = None) -> Tensor:
+        """The logits ``Z_L`` (m x units) of ``X`` (m x features).
+
+        Every Z and A is put into ``observed`` when there is one (under ``A_L`` the logits: the loss wants no other).
+        """
+        A = X
+        for layer, linear in enumerate(self.layers, start=1):
+            Z = linear(A)
+            A = activate(self.network, layer, Z) if layer < self.network.depth else Z
+            if observed is not None:
+                observed |= {f"A{layer}": A, f"Z{layer}": Z}
+        return A
+
+
+def _linear(W: Array, b: Array) -> nn.Linear:
+    # On the meta device nothing is allocated and no random number is drawn: the weights are given.
+    layer = nn.Linear(W.shape[1], W.shape[0], device="meta")
+    layer.weight, layer.bias = nn.Parameter(_tensor(W)), nn.Parameter(_tensor(b[:, 0]))
+    return layer
+
+
+def _tensor(array: Array) -> Tensor:
+    # np.array copies, whatever the strides: the tensor never shares memory that somebody else may change.
+    return torch.from_numpy(np.array(array, order="C"))
+
+
+def _data(training: Training) -> tuple[Tensor, Tensor]:
+    X = _tensor(training.X.T)
+    if training.network.labels == "integer":
+        return X, _tensor(training.Y[0]).long()
+    return X, _tensor(training.Y.T).to(X.dtype)
+
+
+def _batches(training: Training) -> Iterator[tuple[int, Array | None, Tensor, Tensor]]:
+    X, Y = _data(training)
+    for index, samples in enumerate(training.batches):
+        if samples is None:
+            yield index, None, X, Y
+        else:
+            rows = _tensor(samples)
+            yield index, samples, X[rows], Y[rows]
+
+
+def _start(training: Training) -> tuple[DenseNetwork, torch.optim.SGD]:
+    model = DenseNetwork(training.network, training.parameters)
+    return model, torch.optim.SGD(model.parameters(), lr=training.network.learning_rate)
+
+
+def _descend(model: DenseNetwork, optimizer: torch.optim.SGD, value: Tensor, m: int) -> None:
+    """Differentiate the loss ``value`` of ``m`` samples and update; the gradients stay in ``.grad``."""
+    for group in optimizer.param_groups:
+        group["lr"] = model.network.step_size(m)
+    # None, not zeros: each step's gradients are new tensors, and those handed over earlier stay as they were.
+    optimizer.zero_grad(set_to_none=True)
+    value.backward()
+    optimizer.step()
+
+
+def _named_parameters(model: DenseNetwork) -> dict[str, nn.Parameter]:
+    names = [f"{kind}{layer}" for layer in range(1, model.network.depth + 1) for kind in "Wb"]
+    return dict(zip(names, model.parameters(), strict=True))
+
+
+def _view(tensor: Tensor | None) -> Array:
+    """The tensor's own memory as an array; a bias becomes out x 1."""
+    if tensor is None:
+        raise RuntimeError("autograd left no gradient")
+    array: Array = tensor.detach().numpy()
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _snapshot(model: DenseNetwork) -> Parameters:
+    # Copies: the optimizer updates the parameters in place.
+    return {name: _view(parameter).copy() for name, parameter in _named_parameters(model).items()}
+
+
+def record(training: Training) -> Iterator[Step]:
+    """Train, and yield every step in the canonical form: transposed views of what PyTorch held in rows.
+
+    Raises:
+        IndexError: for a batch that asks for a sample that the data does not have.
+    """
+    network = training.network
+    model, optimizer = _start(training)
+    before = _snapshot(model)
+    for index, samples, X, Y in _batches(training):
+        observed: dict[str, Tensor] = {}
+        value = loss(network, model(X, observed), Y)
+        for tensor in observed.values():
+            tensor.retain_grad()
+        _descend(model, optimizer, value, len(X))
+        after = _snapshot(model)
+        deltas = {f"d{name}": Z_or_A.grad for name, Z_or_A in observed.items() if name != f"A{network.depth}"}
+        observed[f"A{network.depth}"] = output_probabilities(network, observed[f"Z{network.depth}"])
+        tensors = {name: _view(rows).T for name, rows in (observed | deltas).items()}
+        tensors |= before | {f"{name}_next": array for name, array in after.items()}
+        tensors |= {f"d{name}": _view(parameter.grad) for name, parameter in _named_parameters(model).items()}
+        yield Step(index, samples, tensors | {"loss": _view(value)})
+        before = after
+
+
+def train(training: Training) -> Parameters:
+    """Train without observing; the final parameters in the canonical form.
+
+    Raises:
+        IndexError: for a batch that asks for a sample that the data does not have.
+    """
+    model, optimizer = _start(training)
+    for _, _, X, Y in _batches(training):
+        _descend(model, optimizer, loss(training.network, model(X), Y), len(X))
+    return _snapshot(model)
+
+
+def versions() -> dict[str, str]:
+    """The library that computes."""
+    return {"torch": str(torch.__version__)}
+
+
+def threads() -> int:
+    """Threads that PyTorch computes one operation with."""
+    return torch.get_num_threads()
