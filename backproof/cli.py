@@ -10,7 +10,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 from backproof import __version__
 from backproof.errors import BackproofError
@@ -20,11 +22,18 @@ EPILOG = "exit codes: 0 all within rounding; 1 a bug or an unsettled suspect; 2 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Tables hold × and ᵀ: an encoding without them must not end a run that has been judged.
+            stream.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     try:
         from backproof import commands
 
-        return int(getattr(commands, options.command)(options))
+        code = int(getattr(commands, options.command)(options))
+        # Here and not at exit, where a reader that is gone could no longer be told from a failure.
+        sys.stdout.flush()
+        return code
     except BackproofError as error:
         print(f"backproof: error: {error}", file=sys.stderr)
         return 2
@@ -35,11 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (head, say) is gone; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
+    except OSError as error:
+        print(f"backproof: error: {error.filename}: {error.strerror}; choose another path, or change this one", file=sys.stderr)
+        return 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses wrong usage in one line, as every other bad input is refused."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        self.exit(2, f"backproof: error: {message}; see '{self.prog} --help'\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="backproof", description="Is it rounding, or is it a bug?", epilog=EPILOG, allow_abbrev=False
     )
     top.add_argument("--version", action="version", version=f"backproof {__version__}")

@@ -80,9 +80,16 @@ def record(options: argparse.Namespace) -> int:
             training = verification.prepare(network, dataset, settings, reference)
             source = verification.source_of(options.implementation, module)
             with RecordingWriter(folder, training, source, options.overwrite) as writer:
-                for step in verification.steps_of(options.implementation, module, training):
+                count = 0
+                for count, step in enumerate(verification.steps_of(options.implementation, module, training), start=1):
                     writer.write(step)
                     advance()
+                if count != settings.steps:
+                    left = count if count < settings.steps else f"more than {settings.steps}"
+                    raise BackproofError(
+                        f"implementation {options.implementation!r} left {left} steps of {network.name}, "
+                        f"{settings.steps} were asked for; the recording in {folder} stays incomplete"
+                    )
             print(f"{network.name} by {options.implementation}: {settings.steps} steps in {folder}")
     return 0
 

@@ -33,7 +33,7 @@ implementations.mine = "my_package.my_network"
 networks.small = { sizes = [784, 10, 10], activations = ["relu", "softmax"] }"""
 
 
-class MissingPackage(BackproofError):
+class MissingPackageError(BackproofError):
     """A configured module needs a third-party package that is not installed."""
 
 
@@ -75,7 +75,7 @@ class Config:
         """The implementation called ``name``, imported.
 
         Raises:
-            MissingPackage: when it needs a third-party package that is not installed.
+            MissingPackageError: when it needs a third-party package that is not installed.
             BackproofError: when there is none of that name, or it cannot be imported or lacks a function.
         """
         if name not in self.implementations:
@@ -114,7 +114,7 @@ class Config:
     def _has_packages(self, name: str) -> bool:
         try:
             self.implementation(name)
-        except MissingPackage:
+        except MissingPackageError:
             return False
         return True
 
@@ -145,7 +145,7 @@ class Config:
             if sys.modules.get(package) is None and find_spec(package) is None:
                 extra = EXTRAS.get(package)
                 remedy = f"pip install 'backproof[{extra}]'" if extra else f"install it, or correct {place}"
-                return MissingPackage(f"{role} needs the package {package!r}, which is not installed; {remedy}")
+                return MissingPackageError(f"{role} needs the package {package!r}, which is not installed; {remedy}")
         message = (str(error).splitlines() or [""])[0]
         return BackproofError(f"{role}: module {name!r} cannot be imported: {place}: {type(error).__name__}: {message}")
 

@@ -183,7 +183,7 @@ def _digits(split: str) -> Dataset:
         raise BackproofError(f"digits: has no {split} split; use mnist, or a folder that holds the IDX files")
     if find_spec("sklearn") is None:
         raise BackproofError("digits: needs scikit-learn, which is not installed; pip install scikit-learn")
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     images, labels = load_digits().images.astype(np.uint8), load_digits().target.astype(np.int64)
     enlarged = images.repeat(3, axis=1).repeat(3, axis=2)
@@ -221,7 +221,7 @@ def _download(split: str) -> Path:
     """The folder in the user's cache that holds the split's two files, fetched unless they are there."""
     if find_spec("pooch") is None:
         raise BackproofError(f"mnist: downloading needs pooch; pip install pooch, or {_otherwise()}")
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     cache = Path(pooch.os_cache("backproof"))
     for name in FILES[split]:

@@ -127,6 +127,9 @@ def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: A
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
     """``sum (logsumexp(z) - z_true) / divisor``; unit ``sum (|z_true - max| + log sum + 1) / divisor``;
     budget ``4 + 2 sqrt(m)``.
+
+    All of it shifted by max: an implementation that adds max to log sum before it takes z_true away loses the digits
+    of max, and is told so.
     """
     shifted, _, log_sum = _softmax(Z)
     if Y.dtype.kind in "iu":

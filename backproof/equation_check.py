@@ -56,7 +56,8 @@ class EquationChecker:
         checks, unchecked = [], []
         for equation in equations(self._network):
             if unsound.isdisjoint((equation.target, *equation.rule.operands)):
-                checks.append(check_equation(equation, operands, self._format, context, step.index))
+                with np.errstate(all="ignore"):
+                    checks.append(check_equation(equation, operands, self._format, context, step.index))
             else:
                 unchecked.append(equation)
         named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]

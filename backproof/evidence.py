@@ -5,6 +5,7 @@ Everything here becomes JSON; :func:`significant` keeps it small and its text st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,9 +26,9 @@ ARRAYS = ("histogram", "rows", "columns")
 """Keys that stand in the layer's evidence only, not in the summary."""
 
 
-def significant(value: float, digits: int = 4) -> float:
-    """``value`` rounded to so many significant digits."""
-    return float(f"{value:.{digits}g}")
+def significant(value: float, digits: int = 4) -> float | None:
+    """``value`` rounded to so many significant digits; None where it is not finite, which JSON cannot say."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 @dataclass
@@ -74,9 +75,8 @@ class EquationEvidence:
                 "recorded": residuals.recorded,
                 "exact": residuals.exact,
             }
-        self.histogram += np.bincount(
-            np.searchsorted(BINS, np.concatenate(residuals.samples)), minlength=len(BINS) + 1
-        )
+        bins = np.searchsorted(BINS, np.concatenate([np.empty(0), *residuals.samples]))
+        self.histogram += np.bincount(bins, minlength=len(BINS) + 1)
         self.rows = residuals.rows if self.rows is None else np.maximum(self.rows, residuals.rows)
         if residuals.columns is not None:
             columns = residuals.columns
@@ -145,7 +145,7 @@ class AgreementEvidence:
         }
 
 
-def _map(values: Array | None) -> list[float] | None:
+def _map(values: Array | None) -> list[float | None] | None:
     return None if values is None else [significant(value, 2) for value in values.tolist()]
 
 

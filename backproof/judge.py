@@ -117,13 +117,25 @@ class Judge:
         digits = quantity.removesuffix("_next").lstrip("dWbZA")
         return int(digits) if digits.isdigit() and int(digits) <= self._training.network.depth else 0
 
+    def refuse_samples(self, index: int) -> None:
+        """A step that was made of other samples than it was given: it counts, and nothing of it is judged."""
+        self.steps += 1
+        self._find(index, "samples", "samples", Verdict.BUG, "the step was made of other samples than it was given", 0)
+
+    def add_surplus(self) -> None:
+        """A step beyond those asked for: it counts, and nothing of it is judged."""
+        self.steps += 1
+
     def finish(self, partial: bool = False) -> None:
-        """Close the run: too few steps (unless ``partial``), or nothing compared, is a failure of its own."""
+        """Close the run: too few steps or too many (unless ``partial``), or nothing compared, is a failure of its own."""
         if partial:
             self._expected_steps = self.steps
         if self.steps != self._expected_steps:
-            message = f"{self.steps} steps were left, {self._expected_steps} were asked for"
-            self._find(self.steps, "steps", "missing", Verdict.BUG, message, 0)
+            surplus = self.steps > self._expected_steps
+            left = f"more than {self._expected_steps}" if surplus else str(self.steps)
+            message = f"{left} steps were left, {self._expected_steps} were asked for"
+            index = min(self.steps, self._expected_steps)
+            self._find(index, "steps", "surplus" if surplus else "missing", Verdict.BUG, message, 0)
         if not sum(evidence.covered for evidence in self.equations.values()):
             self._find(0, "equations", "coverage", Verdict.BUG, "no equation could be checked", 0)
 

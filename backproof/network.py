@@ -71,7 +71,7 @@ class Network:
 
         if not self.name or self.name.startswith(".") or any(c in self.name for c in "/\\\0\n"):
             fail("a name is also a folder's: not empty, no leading dot, no slash or line break")
-        if len(self.sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in self.sizes):
+        if len(self.sizes) < 2 or any(type(n) is not int or n < 1 for n in self.sizes):
             fail(f"sizes must be two or more positive integers, not {list(self.sizes)}")
         if len(self.activations) != self.depth:
             fail(f"{self.depth} layers need {self.depth} activations, not {len(self.activations)}")

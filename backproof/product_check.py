@@ -32,6 +32,8 @@ class Yardstick:
     column_terms: Array
     inner: int
     ceiling: float
+    floor: float
+    biased: bool
 
     @classmethod
     def of(cls, product: Product, operands: Operands, fmt: Format) -> Yardstick:
@@ -44,9 +46,11 @@ class Yardstick:
         ceiling = terms / (1 - terms * u)
         floor = 2 * tau / min(BUDGET, ceiling)
         row_terms = floor * (inner + 1 + np.sqrt(inner) * rows)
+        column_terms = floor * np.sqrt(inner) * columns
+        largest = float(row_terms.max() + column_terms.max())
         if product.bias is not None:
             row_terms = row_terms + u * np.abs(operands.wide(product.bias)[:, 0])
-        return cls(u * rows, columns, row_terms, floor * np.sqrt(inner) * columns, inner, ceiling)
+        return cls(u * rows, columns, row_terms, column_terms, inner, ceiling, largest, product.bias is not None)
 
     def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
         """Units of the outer grid of slices, or of paired index arrays."""
@@ -66,7 +70,9 @@ class Yardstick:
 
     @property
     def vacuous(self) -> int:
-        """Elements with a zero row or a zero column."""
+        """Elements with a zero row or a zero column; with a bias there is still the bias to get right."""
+        if self.biased:
+            return 0
         nonzero = int(np.count_nonzero(self.rows)) * int(np.count_nonzero(self.columns))
         return self.rows.size * self.columns.size - nonzero
 
@@ -78,8 +84,11 @@ def check_product(equation: Equation, product: Product, operands: Operands, fmt:
     yardstick = Yardstick.of(product, operands, fmt)
     u, factor = fmt.unit_roundoff, doubling(fmt)
     residuals = Residuals(recorded.shape, keep_columns=product.right_transposed)
+    if not np.isfinite(yardstick.rows.max() * yardstick.columns.max()):
+        message = "its operands are so large that their norms overflow float64; it cannot be judged"
+        return Check(step, equation, Verdict.SUSPECT, residuals, recorded.size, yardstick.ceiling, None, message)
     # Subnormal noise has no slope worth fitting.
-    tiny = 8 * BUDGET * float(yardstick.column_terms.max() + yardstick.row_terms.max())
+    tiny = 8 * BUDGET * yardstick.floor
     for block in blocks(*recorded.shape):
         exact = left @ right[:, block]
         if product.bias is not None:
@@ -89,7 +98,7 @@ def check_product(equation: Equation, product: Product, operands: Operands, fmt:
         relative = exact / unit
         fraction = np.abs(ratio) / (factor * yardstick.budget(relative, u))
         residuals.add(block.start, recorded[:, block], exact, ratio, fraction, factor * yardstick.ceiling)
-        if product.bias is None and unit.min() > tiny:
+        if unit.min() > tiny:
             residuals.lean(ratio, relative)
         elif (normal := unit > tiny).any():
             residuals.lean(ratio[normal], relative[normal])
@@ -147,10 +156,11 @@ def _slope_verdict(
         return Verdict.ROUNDING, ""
     delta, error = slope
     u = fmt.unit_roundoff
-    if abs(delta) <= doubling(fmt) * 8 * u + 5 * error:
+    allowed = doubling(fmt) * 8
+    if abs(delta) <= allowed * u + 5 * error:
         return Verdict.ROUNDING, ""
     honest, sampled = _leaning(equation, product, operands, yardstick)
-    said = f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, where 8 u + {5 * error / u:.2g} u is allowed"
+    said = f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, where {allowed:.0f} u + {5 * error / u:.2g} u is allowed"
     if abs(sampled) <= SETTLED * honest:
         return Verdict.ROUNDING, f"{said}; honest orders of summation lean as much ({honest / u:.3g} u)"
     return Verdict.SUSPECT, f"{said}; rounding has no direction, a wrong constant has"
@@ -163,12 +173,13 @@ def _leaning(equation: Equation, product: Product, operands: Operands, yardstick
     rows, columns = np.unravel_index(flat, recorded.shape)
     inner = gather(product, operands, rows, columns)
     exact = inner.exact()
-    weights = exact / yardstick.unit(rows, columns) ** 2
-    total = float(weights @ exact)
+    unit = yardstick.unit(rows, columns)
+    relative = exact / unit  # never exact / unit^2: the square of a float64 floor underflows
+    total = float(relative @ relative)
     if total == 0:
         return 0.0, np.inf
 
     def lean(values: Array) -> float:
-        return float(weights @ (values.astype(np.float64) - exact) / total)
+        return float(relative @ ((values.astype(np.float64) - exact) / unit) / total)
 
     return max(abs(lean(values)) for values in inner.honest()), lean(recorded[rows, columns])

@@ -111,7 +111,7 @@ def ulps(first: Array, second: Array) -> Array:
 
     def ordered(array: Array) -> Array:
         bits = np.ascontiguousarray(array).view(kind)
-        return np.where(bits < 0, np.iinfo(kind).min - bits, bits)
+        return np.asarray(np.where(bits < 0, np.iinfo(kind).min - bits, bits))
 
     a, b = ordered(first).astype(np.int64), ordered(second).astype(np.int64)
     # The distance of two int64 needs 64 bits without a sign; unsigned subtraction has it exactly.

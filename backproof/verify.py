@@ -6,15 +6,16 @@ import platform
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from backproof import data
+from backproof import __version__, data
 from backproof.config import Config
 from backproof.errors import BackproofError
-from backproof.evidence import Json, worst_word
+from backproof.evidence import Json, significant, without_arrays, worst_word
 from backproof.judge import Judge
 from backproof.network import Network
 from backproof.recording import RecordingWriter, Source
@@ -51,14 +52,18 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BackproofError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        if self.seed < 0:
+            raise BackproofError(f"--seed must be at least 0, not {self.seed}")
         if self.dtype not in ("float32", "float64"):
             raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32 or float64")
 
 
 def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
-    """The training that every implementation of one network is given."""
+    """The training that every implementation of one network is given; its arrays are read-only, for all share them."""
     X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
     parameters = reference.initial_parameters(network, settings.seed, settings.dtype)
+    for array in (X, Y, *parameters.values()):
+        array.flags.writeable = False
     return Training(network, parameters, X, Y, batches(X.shape[1], settings), settings.seed, dataset.name)
 
 
@@ -82,20 +87,35 @@ def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
 
 
 def steps_of(name: str, module: Implementation, training: Training) -> Iterator[Step]:
-    """The steps of one implementation; what it raises becomes one line that names it, the step and the place."""
+    """The steps of one implementation, one more than was asked for at most.
+
+    Raises:
+        BackproofError: what the implementation raises or leaves that is no step, in one line that names it and the step.
+    """
     index = 0
     try:
-        for step in module.record(training):
+        for step in islice(module.record(training), len(training.batches) + 1):
+            _check_kind(name, step, index, training.network)
             yield step
             index += 1
     except BackproofError:
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
+        message = (str(error).splitlines() or [""])[0]
         raise BackproofError(
             f"implementation {name!r} raised {type(error).__name__} in step {index} of {training.network.name}: "
-            f"{error} ({Path(place.filename).name}:{place.lineno})"
+            f"{message} ({Path(place.filename).name}:{place.lineno})"
         ) from error
+
+
+def _check_kind(name: str, step: object, index: int, network: Network) -> None:
+    where = f"implementation {name!r} left in step {index} of {network.name}"
+    if not isinstance(step, Step):
+        raise BackproofError(f"{where} a {type(step).__name__}; record must yield backproof.training.Step")
+    for quantity, array in step.tensors.items():
+        if not isinstance(array, np.ndarray | np.generic):
+            raise BackproofError(f"{where} {quantity} as a {type(array).__name__}; it must be a NumPy array")
 
 
 def source_of(name: str, module: Implementation) -> Source:
@@ -118,10 +138,11 @@ def verify_network(
     Returns:
         The network's facts: see :func:`network_facts`.
     """
-    count = len(training.batches)
+    count, given = len(training.batches), (training.initial_hash, training.data_hash)
     judges = {name: Judge(training, count, reference) for name in implementations}
     free: list[tuple[float, float]] = []
-    with ExitStack() as stack:
+    # A run that diverges overflows; what is not finite is found in the recorded values, not in warnings.
+    with ExitStack() as stack, np.errstate(all="ignore"):
         streams = {name: steps_of(name, module, training) for name, module in implementations.items()}
         writers = {
             name: stack.enter_context(
@@ -133,21 +154,31 @@ def verify_network(
         for here in free_run(training, reference):
             free.append((here.envelope, here.loss))
             for name, judge in judges.items():
-                _advance(judge, streams[name], writers.get(name), here)
+                _advance(judge, training, streams[name], writers.get(name), here)
                 progress()
         for name, judge in judges.items():
-            for step in streams[name]:  # more than were asked for
-                judge.consume(step)
+            if next(streams[name], None) is not None:
+                judge.add_surplus()
             judge.finish()
+    if given != ((now := replace(training)).initial_hash, now.data_hash):
+        raise BackproofError(f"{training.network.name}: an implementation changed the data or weights that it was given")
     return network_facts(training, judges, free)
 
 
-def _advance(judge: Judge, stream: Iterator[Step], writer: RecordingWriter | None, free: FreeStep) -> None:
+def _advance(
+    judge: Judge, training: Training, stream: Iterator[Step], writer: RecordingWriter | None, free: FreeStep
+) -> None:
     step = next(stream, None)
-    if step is not None:
-        if writer is not None:
-            writer.write(step)
+    if step is None:
+        return
+    if writer is not None:
+        writer.write(step)
+    given = training.batches[judge.steps]
+    # A step is judged on the samples that it names: honest equations of the wrong samples would pass.
+    if step.samples is given or (step.samples is not None and np.array_equal(step.samples, given)):
         judge.consume(step, free)
+    else:
+        judge.refuse_samples(step.index)
 
 
 def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tuple[float, float]]) -> Json:
@@ -174,7 +205,10 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
         "unit_roundoff": format_of(training.dtype).unit_roundoff,
         "verdict": max(judge.verdict for judge in judges.values()).word,
         "implementations": {name: judge.to_json() for name, judge in judges.items()},
-        "float64": {"losses": [float(f"{loss:.10g}") for _, loss in free], "envelope": [float(f"{e:.4g}") for e, _ in free]},
+        "float64": {
+            "losses": [significant(loss, 10) for _, loss in free],
+            "envelope": [significant(envelope) for envelope, _ in free],
+        },
         "layers": layers,
     }
 
@@ -197,9 +231,6 @@ def environment(implementations: Mapping[str, Implementation]) -> Json:
 
 def summarise(settings: Settings, source: str, networks: Mapping[str, Json], where: Json) -> Json:
     """The facts of a whole ``verify``, without the layers' arrays."""
-    from backproof import __version__
-    from backproof.evidence import without_arrays
-
     runs = [run for facts in networks.values() for run in facts["implementations"].values()]
     return {
         "schema": SCHEMA,

@@ -81,8 +81,9 @@ class DenseNetwork(nn.Module):
 
 def _linear(W: Array, b: Array) -> nn.Linear:
     # On the meta device nothing is allocated and no random number is drawn: the weights are given.
-    layer = nn.Linear(W.shape[1], W.shape[0], device="meta")
-    layer.weight, layer.bias = nn.Parameter(_tensor(W)), nn.Parameter(_tensor(b[:, 0]))
+    weight, bias = nn.Parameter(_tensor(W)), nn.Parameter(_tensor(b[:, 0]))
+    layer = nn.Linear(W.shape[1], W.shape[0], device="meta", dtype=weight.dtype)
+    layer.weight, layer.bias = weight, bias
     return layer
 
 

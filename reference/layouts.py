@@ -99,14 +99,15 @@ class SequentialColumns(Columns):
 
     @classmethod
     def _blocks(cls, inner: int) -> Iterator[slice]:
-        size = max(cls.block, inner // 64)  # at most 64 passes over the output
+        size = max(cls.block, -(-inner // 16))  # at most 16 passes over the output
         return (slice(start, start + size) for start in range(0, inner, size))
 
     @classmethod
     def _product(cls, left: Array, right: Array) -> Array:
         total = np.zeros((left.shape[0], right.shape[1]), left.dtype)
+        part = np.empty_like(total)
         for block in cls._blocks(left.shape[1]):
-            total += left[:, block] @ right[block]
+            total += np.matmul(left[:, block], right[block], out=part)
         return total
 
     @classmethod

@@ -16,22 +16,23 @@ from reference.activations import sigmoid, softmax
 Array = NDArray[Any]
 
 
-def log_sum_exp(Z: Array, axis: int) -> Array:
-    """``log sum_j e^z_j`` as ``max + log sum e^(z - max)``, without overflow."""
-    top = Z.max(axis=axis, keepdims=True)
-    return top + np.log(np.exp(Z - top).sum(axis=axis, keepdims=True))
+def shifted_log_sum(Z: Array, axis: int) -> tuple[Array, Array]:
+    """``z - max`` and ``log sum_j e^(z_j - max)`` along ``axis``: no e^z overflows."""
+    shifted = Z - Z.max(axis=axis, keepdims=True)
+    return shifted, np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 def cross_entropy(Z: Array, Y: Array, axis: int, divisor: int) -> Array:
     """``-sum_i y_i log softmax(z)_i / divisor`` = sum of ``logsumexp(z) - z_true``, over the divisor.
 
-    ``Y`` has Z's shape (one-hot) or length 1 along ``axis`` (integer labels; no one-hot matrix is built).
+    Both terms are taken relative to the largest z of the sample, so that max, which cancels, costs no digits. ``Y`` has Z's shape (one-hot) or length 1 along ``axis`` (integer labels; no one-hot matrix is built).
     """
+    shifted, log_sum = shifted_log_sum(Z, axis)
     if np.issubdtype(Y.dtype, np.integer):
-        true = np.take_along_axis(Z, Y, axis=axis)
+        true = np.take_along_axis(shifted, Y, axis=axis)
     else:
-        true = (Z * Y).sum(axis=axis, keepdims=True)
-    return (log_sum_exp(Z, axis) - true).sum() / divisor
+        true = (shifted * Y).sum(axis=axis, keepdims=True)
+    return (log_sum - true).sum() / divisor
 
 
 def cross_entropy_delta(Z: Array, Y: Array, axis: int, divisor: int) -> Array:

@@ -1,4 +1,4 @@
-"""What the engine's tests share: small networks, their data, and a step computed equation by equation with faults in it."""
+"""What the engine's tests share: small networks, their data, and a step computed with faults in it."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from refusals import refusal
 
 from backproof import config
 from backproof.config import Config
 from backproof.errors import BackproofError
 from backproof.network import Network
+from tests.refusals import refusal
 
 ROOT = Path(__file__).parents[1]
 NETWORK = 'networks.small = { sizes = [784, 10], activations = ["softmax"] }\n'

@@ -11,12 +11,12 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from idx_files import X3, Y3, fill
-from refusals import refusal
 
 from backproof import data
 from backproof.network import Network
 from backproof.training import check_labels
+from tests.idx_files import X3, Y3, fill
+from tests.refusals import refusal
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from idx_files import IMAGES, LABELS, X3, Y3, digits, encode, fill
-from refusals import refusal
 
 from backproof import data, idx
+from tests.idx_files import IMAGES, LABELS, X3, Y3, digits, encode, fill
+from tests.refusals import refusal
 
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
 

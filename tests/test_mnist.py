@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
-from idx_files import IMAGES, LABELS, X3, Y3, encode, fill
-from refusals import refusal
 
 from backproof import data
+from tests.idx_files import IMAGES, LABELS, X3, Y3, encode, fill
+from tests.refusals import refusal
 
 
 def test_mnist_from_the_folder_of_the_variable(tmp_path, monkeypatch):

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refusals import refusal
 
 from backproof import config
 from backproof.config import Config
 from backproof.network import Network
+from tests.refusals import refusal
 
 ROOT = Path(__file__).parents[1]
 

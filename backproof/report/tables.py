@@ -18,8 +18,10 @@ def plain(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
     return str(tabulate(rows, headers=list(headers), tablefmt="simple", disable_numparse=True))
 
 
-def percent(fraction: float) -> str:
-    """A fraction of a budget: ``12 %``, ``0.3 %``, ``240 %``; a large excess as ``31 x``."""
+def percent(fraction: float | None) -> str:
+    """A fraction of a budget: ``12 %``, ``0.3 %``, ``240 %``; a large excess as ``31 ×``."""
+    if fraction is None:
+        return "not finite"
     if fraction == 0:
         return "0 %"
     if fraction > 10:
@@ -28,9 +30,9 @@ def percent(fraction: float) -> str:
     return f"{value:.1f} %" if value < 1 else f"{value:.0f} %"
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Three significant digits."""
-    return f"{value:.3g}"
+    return "not finite" if value is None else f"{value:.3g}"
 
 
 def precise(value: float) -> str:
