@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except OSError as error:
-        print(f"backproof: error: {error.filename}: {error.strerror}; choose another path, or change this one", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"backproof: error: {where}{error.strerror or error}; choose another path, or change this one", file=sys.stderr)
         return 2
 
 

@@ -128,8 +128,14 @@ def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()
     folder = options.output or (config.root / "reports" if config else Path("reports"))
-    summary = render(folder)
-    print(index.terminal(summary))
+    try:
+        summary = render(folder)
+        table = index.terminal(summary)
+    # Whatever another process or an editor left out of the evidence shows up as one of these, wherever it is missed.
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise BackproofError(f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again") from error
+    print(table)
     print(f"\nA report for each layer: {folder / store.INDEX}")
     return 0 if summary["verdict"] == "rounding" else 1
 

@@ -125,11 +125,11 @@ def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: A
 
 
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (logsumexp(z) - z_true) / divisor``; unit ``sum (|z_true - max| + log sum + 1) / divisor``;
-    budget ``4 + 2 sqrt(m)``.
+    """``sum (logsumexp(z) - z_true) / divisor``; unit
+    ``sum (|z_true - max| + log sum + max(1, |max|)) / divisor``; budget ``4 + 2 sqrt(m)``.
 
-    All of it shifted by max: an implementation that adds max to log sum before it takes z_true away loses the digits
-    of max, and is told so.
+    ``|max|``, because ``max + log sum`` is rounded before z_true is taken from it wherever the formula is
+    evaluated as the textbook writes it.
     """
     shifted, _, log_sum = _softmax(Z)
     if Y.dtype.kind in "iu":
@@ -137,7 +137,7 @@ def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Eval
     else:
         true = (shifted * Y).sum(axis=0, keepdims=True)
     exact = (log_sum - true).sum() / context.divisor
-    unit = (np.abs(true) + log_sum + 1).sum() / context.divisor
+    unit = (np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)))).sum() / context.divisor
     return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.shape[1]), 4 * context.tau)
 
 

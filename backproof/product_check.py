@@ -167,7 +167,11 @@ def _slope_verdict(
 
 
 def _leaning(equation: Equation, product: Product, operands: Operands, yardstick: Yardstick) -> tuple[float, float]:
-    """Largest |slope| of honest evaluations of 64 evenly spaced elements, and the recorded slope on the same."""
+    """Largest |slope| of honest evaluations of 64 evenly spaced elements, and the recorded slope on the same.
+
+    An honest slope counts only as far as it exceeds 3 of its own standard errors: 64 elements scatter by several u
+    without leaning, and three times that would excuse a wrong constant.
+    """
     recorded = operands.recorded(equation.target)
     flat = np.unique(np.linspace(0, recorded.size - 1, 64).astype(np.int64))
     rows, columns = np.unravel_index(flat, recorded.shape)
@@ -179,7 +183,11 @@ def _leaning(equation: Equation, product: Product, operands: Operands, yardstick
     if total == 0:
         return 0.0, np.inf
 
-    def lean(values: Array) -> float:
-        return float(relative @ ((values.astype(np.float64) - exact) / unit) / total)
+    def lean(values: Array) -> tuple[float, float]:
+        ratio = (values.astype(np.float64) - exact) / unit
+        delta = float(relative @ ratio) / total
+        spread = ratio - delta * relative
+        return delta, float(np.sqrt(spread @ spread / max(len(flat) - 1, 1) / total))
 
-    return max(abs(lean(values)) for values in inner.honest()), lean(recorded[rows, columns])
+    honest = max(max(abs(delta) - 3 * error, 0.0) for delta, error in map(lean, inner.honest()))
+    return honest, lean(recorded[rows, columns])[0]

@@ -174,8 +174,10 @@ def _advance(
     if writer is not None:
         writer.write(step)
     given = training.batches[judge.steps]
+    every = np.arange(training.samples)
+    named, asked = (every if samples is None else samples for samples in (step.samples, given))
     # A step is judged on the samples that it names: honest equations of the wrong samples would pass.
-    if step.samples is given or (step.samples is not None and np.array_equal(step.samples, given)):
+    if np.array_equal(named, asked):
         judge.consume(step, free)
     else:
         judge.refuse_samples(step.index)

@@ -72,6 +72,9 @@ def forward(
     return activations, Z
 
 
+# BLAS kernels raise the processor's flags for lanes that they discard, and a run that diverges overflows: both are
+# judged by the values that are recorded, not by warnings.
+@np.errstate(over="ignore", invalid="ignore")
 def backpropagate(
     network: Network, parameters: Parameters, X: Array, Y: Array, layout: Layout, observed: Tensors | None = None
 ) -> tuple[Array, Tensors]:

@@ -180,7 +180,7 @@ def between(low: float, high: float) -> Callable[[float], float]:
     return lambda share: low + share * (high - low)
 
 
-@pytest.mark.parametrize("name,slope", [("through_relu", 0.0), ("through_leaky_relu", 0.01)])
+@pytest.mark.parametrize(("name", "slope"), [("through_relu", 0.0), ("through_leaky_relu", 0.01)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_kink_accepts_every_subgradient_and_nothing_else(name: str, slope: float, dtype: str) -> None:
     @given(st.floats(1e-3, 1e3), st.sampled_from([-1.0, 1.0]), st.floats(0, 1), st.sampled_from([0.0, -0.0]))
@@ -196,7 +196,7 @@ def test_a_kink_accepts_every_subgradient_and_nothing_else(name: str, slope: flo
     check()
 
 
-@pytest.mark.parametrize("name,slope", [("through_relu", 0.0), ("through_leaky_relu", 0.01)])
+@pytest.mark.parametrize(("name", "slope"), [("through_relu", 0.0), ("through_leaky_relu", 0.01)])
 @pytest.mark.parametrize("z", [-1.0, -1e-30, 1e-30, 1.0])
 def test_beside_the_kink_only_one_derivative_is_right(name: str, slope: float, z: float) -> None:
     dA, Z = np.array([[0.5]], np.float32), np.array([[z]], np.float32)

@@ -8,16 +8,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support import IMPLEMENTATIONS, LABELS, SMALL, check_of, failing, implementation, judge, mixed, one_step, training
 
 from backproof.equation_check import EquationChecker
 from backproof.equations import equations
 from backproof.network import Network
 from backproof.training import Training
 from backproof.verdict import Verdict
+from tests.support import (
+    IMPLEMENTATIONS,
+    LABELS,
+    SMALL,
+    check_of,
+    failing,
+    implementation,
+    judge,
+    mixed,
+    one_step,
+    training,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
-ADVERSARIAL = [mixed(*labels, reduction) for labels, reduction in zip(LABELS, ("mean", "sum", "mean"), strict=True)]
+JAX_NETWORKS = [SMALL[0], SMALL[-1], *(mixed(*labels, "sum") for labels in LABELS[:2])]
+ADVERSARIAL = [mixed(*labels, "sum") for labels in LABELS]
 
 
 def assert_honest(given: Training, name: str) -> None:
@@ -44,9 +56,9 @@ def test_an_honest_run_is_rounding(network: Network, name: str, dtype: str) -> N
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("network", SMALL, ids=lambda network: network.name)
+@pytest.mark.parametrize("network", JAX_NETWORKS, ids=lambda network: network.name)
 def test_an_honest_jax_run_is_rounding(network: Network, dtype: str) -> None:
-    # One batch size: JAX compiles for each anew.
+    # One batch size, here and below: JAX compiles anew for each.
     assert_honest(training(network, 50, seed=2, dtype=dtype, batches=(None, None)), "jax")
 
 
@@ -103,7 +115,7 @@ ODD: dict[str, Callable[[Training], Training]] = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("m", [1, 1500])
+@pytest.mark.parametrize("m", [1, 300])
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_data_is_rounding(odd: str, m: int, dtype: str) -> None:
     for network in ADVERSARIAL:
@@ -116,7 +128,7 @@ def test_odd_data_is_rounding(odd: str, m: int, dtype: str) -> None:
 def test_odd_data_is_rounding_in_jax_too(odd: str) -> None:
     for network in ADVERSARIAL:
         # XLA flushes what is below the smallest normal number; the floors are there for that.
-        assert_honest(ODD[odd](training(network, 40, seed=4)), "jax")
+        assert_honest(ODD[odd](training(network, 50, seed=4)), "jax")
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 1, 1), (3, 1, 2)])

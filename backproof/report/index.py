@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from backproof.evidence import Json
-from backproof.report.tables import markdown, number, percent, plain
+from backproof.report.store import TITLE
+from backproof.report.tables import markdown, number, percent, plain, text
 
 HEADERS = (
     "network", "by", "verdict", "equations", "tightest", "ratio", "ceiling", "used", "agreement", "apart", "replicas",
@@ -61,10 +63,10 @@ def page(summary: Json) -> str:
     samples = "every sample" if settings["samples"] is None else f"{settings['samples']} samples"
     batch = "in one batch" if settings["batch_size"] is None else f"in batches of {settings['batch_size']}"
     parts = [
-        "# Reports",
-        f"**{sentence(summary)}**",
-        f"Data: {settings['data']}, {samples} {batch}, {settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}.",
-        markdown(list(rows(summary)), HEADERS),
+        TITLE.strip(),
+        f"**{text(sentence(summary))}**",
+        f"Data: {text(settings['data'])}, {samples} {batch}, {settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}.",
+        markdown([list(map(text, row)) for row in rows(summary)], HEADERS),
         _reading(summary),
         "## Layers",
         markdown(list(_links(summary)), ["network", "architecture", "note", "layers"]),
@@ -77,7 +79,7 @@ def page(summary: Json) -> str:
 
 
 def _reading(summary: Json) -> str:
-    line = next(rows(summary))
+    line = [text(cell) for cell in next(rows(summary))]
     return (
         "## How to read a line\n\n"
         f"The first line says: **{line[0]}** run by **{line[1]}** is *{line[2]}*. Of the equations of its steps, {line[3]} were "
@@ -95,10 +97,10 @@ def _links(summary: Json) -> Iterator[list[str]]:
         specification = facts["specification"]
         numbers = range(1, len(specification["sizes"]))
         yield [
-            network,
+            text(network),
             "-".join(map(str, specification["sizes"])),
-            specification["note"],
-            ", ".join(f"[{n}]({network}/layer-{n}.md)" for n in numbers),
+            text(specification["note"]),
+            ", ".join(f"[{n}]({quote(network)}/layer-{n}.md)" for n in numbers),
         ]
 
 
@@ -106,4 +108,4 @@ def _versions(where: Json) -> Iterator[list[str]]:
     yield ["Python", f"{where['python']} on {where['machine']}", ""]
     for name, made in where["implementations"].items():
         versions = ", ".join(f"{package} {version}" for package, version in made["versions"].items())
-        yield [name, versions, str(made["threads"])]
+        yield [text(name), text(versions), str(made["threads"])]

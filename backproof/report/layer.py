@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backproof.evidence import BINS, Json
-from backproof.report.tables import element, markdown, number, percent, precise, shape
+from backproof.report.tables import code, element, markdown, number, percent, precise, shape, text
 
 
 def page(network: str, facts: Json, layer: Json, dtype: str) -> str:
@@ -25,7 +25,7 @@ def _head(network: str, facts: Json, layer: Json, dtype: str) -> Iterator[str]:
     specification, n = facts["specification"], layer["layer"]
     sizes, depth = specification["sizes"], len(specification["sizes"]) - 1
     steps = max((by["steps"] for entry in layer["equations"].values() for by in entry["by"].values()), default=0)
-    yield f"# {network}, layer {n} of {depth}"
+    yield f"# {text(network)}, layer {n} of {depth}"
     u = facts["unit_roundoff"]
     yield (
         f"{sizes[n - 1]} → {sizes[n]} units, {specification['activations'][n - 1]}; {facts['samples']} samples, "
@@ -35,7 +35,8 @@ def _head(network: str, facts: Json, layer: Json, dtype: str) -> Iterator[str]:
 
 def _findings(facts: Json, layer: Json) -> Iterator[str]:
     lines = [
-        f"- **{name}**, {finding['verdict']} at step {finding['step']}, `{finding['quantity']}`: {_safe(finding['message'])}"
+        f"- **{text(name)}**, {finding['verdict']} at step {finding['step']}, {code(finding['quantity'])}: "
+        f"{text(finding['message'])}"
         for name, run in facts["implementations"].items()
         for finding in run["findings"]
         if finding["layer"] in (layer["layer"], 0)
@@ -55,7 +56,7 @@ def _equations(layer: Json) -> Iterator[str]:
     )
     rows = [
         [
-            entry["text"], shape(entry["shape"]), name, number(by["ratio"]), number(by["ceiling"]), percent(by["fraction"]),
+            entry["text"], shape(entry["shape"]), text(name), number(by["ratio"]), number(by["ceiling"]), percent(by["fraction"]),
             element(target, by["worst"]["index"], entry["shape"]), precise(by["worst"]["recorded"]),
             precise(by["worst"]["exact"]), str(by["worst"]["step"]), by["verdict"],
         ]
@@ -77,7 +78,7 @@ def _agreement(layer: Json) -> Iterator[str]:
     )
     rows = [
         [
-            quantity, name, number(by["absolute"]), number(by["relative"]), number(by["ulps"]), number(by["envelope"]),
+            quantity, text(name), number(by["absolute"]), number(by["relative"]), number(by["ulps"]), number(by["envelope"]),
             percent(by["fraction"]), element(quantity, by["worst"]["index"], by["worst"]["index"]),
             precise(by["worst"]["recorded"]), precise(by["worst"]["exact"]), str(by["left_out"]), by["verdict"],
         ]
@@ -102,9 +103,9 @@ def _spread(layer: Json) -> Iterator[str]:
             for count in counts[: len(BINS)]:
                 running += count
                 cells.append(f"{100 * running / total:.0f} %")
-            rows.append([target, name, *cells[::3], cells[-1]])
+            rows.append([target, text(name), *cells[::3]])
     bins = [f"≤ {percent(value)}" for value in BINS]
-    yield markdown(rows, ["quantity", "by", *bins[::3], bins[-1]])
+    yield markdown(rows, ["quantity", "by", *bins[::3]])
 
 
 def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
@@ -115,11 +116,11 @@ def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
             name: by["vacuous"] / by["elements"] for name, by in entry["by"].items() if by["vacuous"] and by["elements"]
         }
         if vacuous:
-            shares = ", ".join(f"{percent(share)} ({name})" for name, share in vacuous.items())
+            shares = ", ".join(f"{percent(share)} ({text(name)})" for name, share in vacuous.items())
             lines.append(f"- `{target}`: elements whose operands are all zero agree for nothing: {shares}.")
         for name, run in facts["implementations"].items():
             if count := run["unchecked"].get(target):
-                lines.append(f"- `{target}` of {name}: not judged in {count} steps, because it or an operand is unsound.")
+                lines.append(f"- `{target}` of {text(name)}: not judged in {count} steps, because it or an operand is unsound.")
     yield "\n".join(lines) or "Nothing: every equation was judged on every element."
 
 
@@ -134,7 +135,3 @@ def _in_order(entries: Json) -> list[tuple[str, Any]]:
         return ORDER.index(stem) if stem in ORDER else len(ORDER), item[0]
 
     return sorted(entries.items(), key=place)
-
-
-def _safe(text: str) -> str:
-    return text.replace("<", "&lt;")

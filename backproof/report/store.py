@@ -18,37 +18,45 @@ from backproof.verify import SCHEMA
 
 SUMMARY = "summary.json"
 INDEX = "README.md"
+TITLE = "# Reports\n"
+"""The first line of every index: what tells it from a README.md of the user's own."""
 
 
 def clear(folder: Path) -> list[str]:
     """Remove the reports of an earlier run, and only those; returns the networks that they were of.
 
     Raises:
-        BackproofError: when the folder cannot be written.
+        BackproofError: when the folder cannot be written, or holds a README.md that is not an index of reports.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f"{SUMMARY}.tmp"
         probe.write_bytes(b"")
         probe.unlink()
-        if not (folder / SUMMARY).exists():
-            return []
-        networks = _networks_of(folder)
+        if (folder / INDEX).exists() and not (folder / INDEX).read_bytes().startswith(TITLE.encode()):
+            raise BackproofError(f"{folder / INDEX} is no report of 'backproof verify'; choose another folder, or move it")
+        evidence = [path for path in folder.glob("*/layer-*.json") if _is_evidence(path)]
         for path in [folder / SUMMARY, folder / INDEX]:
             path.unlink(missing_ok=True)
-        for name in networks:
-            for path in [*(folder / name).glob("layer-*.md"), *(folder / name).glob("layer-*.json")]:
-                path.unlink()
-            if (folder / name).is_dir() and not any((folder / name).iterdir()):
-                (folder / name).rmdir()
-        return networks
+        for path in evidence:
+            path.unlink()
+            path.with_suffix(".md").unlink(missing_ok=True)
+        networks = sorted({path.parent for path in evidence})
+        for network in networks:
+            if not any(network.iterdir()):
+                network.rmdir()
+        return [network.name for network in networks]
 
 
-def _networks_of(folder: Path) -> list[str]:
+def _is_evidence(path: Path) -> bool:
+    """Whether the file itself says that it is a layer's evidence: an interrupted run left no summary that could."""
     try:
-        return sorted(json.loads((folder / SUMMARY).read_text())["networks"])
-    except (ValueError, KeyError, TypeError):
-        return []  # not ours to read: only the summary itself is replaced
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    if not isinstance(content, dict) or not isinstance(content.get("layer"), int):
+        return False
+    return (content.get("network"), f"layer-{content['layer']}.json") == (path.parent.name, path.name)
 
 
 def write_layers(folder: Path, network: str, facts: Mapping[str, Any]) -> None:

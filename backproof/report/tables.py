@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tabulate import tabulate
 
+ENTITIES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;", "*": "&#42;", "[": "&#91;", "]": "&#93;", "|": "&#124;"}
+)
+"""What Markdown, HTML or a table's cell would take as its own, and how the character itself is written."""
+
+
+def text(value: str) -> str:
+    """A name or message of the user's as Markdown that shows it literally, on one line."""
+    return " ".join(value.split()).translate(ENTITIES)
+
+
+def code(value: str) -> str:
+    """The same in a fixed-width font; between backticks no entity is read, so only plain names stand there."""
+    return f"`{value}`" if re.fullmatch(r"\w+", value) else f"<code>{text(value)}</code>"
+
 
 def markdown(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
-    """A GitHub table; what is in a cell cannot break out of it."""
-    safe = [[cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in row] for row in rows]
+    """A GitHub table; a cell cannot break out of it, and is Markdown otherwise: :func:`text` is for what is not."""
+    safe = [[cell.replace("|", "&#124;").replace("<", "&lt;").replace("\n", " ") for cell in row] for row in rows]
     return str(tabulate(safe, headers=list(headers), tablefmt="github", disable_numparse=True))
 
 
