@@ -4,7 +4,7 @@ Every step is judged from the parameters that the implementation itself had befo
 is its own and not the sum of all earlier ones. How much disagreement is normal is measured: the replicas of the
 reference in the same format give an envelope, and an implementation agrees when
 
-    max |recorded − float64| <= MULTIPLE (envelope + 4 u max |float64|)
+    max |recorded − float64| <= MULTIPLE (envelope + 4 u max |float64| + 4 tau)
 
 A sample whose ReLU mask differs between the two runs (its Z straddles 0 within rounding) has another gradient, with no
 bug anywhere. Such samples are left out of the hidden dA and dZ, and out of the sums dW and db on both sides; how many

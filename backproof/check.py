@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backproof.equations import Equation
 from backproof.residuals import Residuals
 from backproof.rounding import Format
 from backproof.verdict import Verdict
-
-BLOCK = 1 << 16
-"""Elements judged at once: the dozen float64 arrays of a block stay in cache."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +35,3 @@ class Check:
 def doubling(fmt: Format) -> float:
     """A float64 recording is judged in float64: yardstick and judged may each err by the whole budget."""
     return 2.0 if fmt.name == "float64" else 1.0
-
-
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of columns that hold about :data:`BLOCK` elements each."""
-    width = max(1, BLOCK // max(rows, 1))
-    return (slice(start, min(start + width, columns)) for start in range(0, columns, width))

@@ -60,6 +60,8 @@ Formula = Callable[..., Evaluation]
 
 def _same(exact: Array, recorded: Array, context: Context, vacuous: int = 0) -> Evaluation:
     """No rounding at all. An exact 0 is a real check (ReLU below 0), unless nothing came in."""
+    if np.array_equal(exact, recorded):
+        return Evaluation(exact, np.abs(exact), EXACT, 4 * context.tau, vacuous)
     return Evaluation(exact, _magnitude(exact, recorded), EXACT, 4 * context.tau, vacuous)
 
 
@@ -74,7 +76,7 @@ def identity(recorded: Array, context: Context, Z: Array) -> Evaluation:
 
 
 def leaky_relu(recorded: Array, context: Context, Z: Array) -> Evaluation:
-    """``z`` or ``slope z``; unit ``|a|``; one product on the negative side, budget 2."""
+    """``z`` or ``slope z``; unit ``|a|``, exact or recorded; one product on the negative side, budget 2."""
     exact = np.where(Z < 0, context.slope * Z, Z)
     return Evaluation(exact, _magnitude(exact, recorded), np.where(Z < 0, 2.0, EXACT), 4 * context.tau)
 

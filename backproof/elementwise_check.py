@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from backproof import elementwise
-from backproof.check import Check, blocks, doubling
+from backproof.check import Check, doubling
 from backproof.equations import Elementwise, Equation
 from backproof.operands import Operands
+from backproof.parallel import blocks, in_parallel
 from backproof.residuals import Residuals
 from backproof.rounding import Format
 from backproof.verdict import Verdict
+
+Array = NDArray[Any]
 
 
 def check_elementwise(
     equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: elementwise.Context, step: int
 ) -> Check:
+    """Judge an elementwise equation or a loss; target and operands must be finite and of the right shape."""
     formula = elementwise.FORMULAS[rule.formula]
-    recorded = operands.wide(equation.target)
-    scalar = recorded.ndim == 0
-    target = recorded.reshape(1, 1) if scalar else recorded
-    residuals = Residuals(target.shape, keep_columns=rule.formula == "gradient_descent")
-    vacuous, ceiling = 0, 0.0
-    u, factor = fmt.unit_roundoff, doubling(fmt)
-    for block in blocks(*target.shape):
-        columns = [operands.wide(name) if scalar else operands.wide(name)[:, block] for name in rule.operands]
-        value = formula(recorded if scalar else target[:, block], context, *columns)
-        shape = target[:, block].shape
-        exact, scale = np.reshape(value.exact, shape), np.reshape(value.unit, shape)
-        error = target[:, block] - exact
-        # What involves no rounding is exact in float64 too: the yardstick needs no allowance of its own.
-        exactly = np.asarray(value.budget) == elementwise.EXACT
-        budget = np.where(exactly, 1.0, factor) * value.budget
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(error == 0, 0.0, error / (u * scale + value.floor / elementwise.CEILING))
-        fraction = np.abs(error) / (u * scale * budget + value.floor)
-        top = np.where(exactly, 1.0, elementwise.CEILING) * budget
-        ceiling = max(ceiling, float(np.max(top)))
-        vacuous += int(np.count_nonzero(scale == 0)) if value.vacuous is None else value.vacuous
-        residuals.add(block.start, target[:, block], exact, ratio, fraction, top)
+    shape = operands.recorded(equation.target).shape or (1, 1)
+    scalar = operands.recorded(equation.target).ndim == 0
+    keep_columns = rule.formula == "gradient_descent"
+
+    def judge(block: slice) -> tuple[Residuals, int, float]:
+        arrays = [operands.wide(name) if scalar else operands.columns(name, block) for name in rule.operands]
+        recorded = operands.wide(equation.target) if scalar else operands.columns(equation.target, block)
+        value = formula(recorded, context, *arrays)
+        return _judged(recorded.reshape(shape) if scalar else recorded, value, fmt, keep_columns)
+
+    residuals, vacuous, ceiling = Residuals(shape, keep_columns), 0, 0.0
+    parts = blocks(*shape)
+    for block, (part, empty, top) in zip(parts, in_parallel(judge, parts), strict=True):
+        residuals.merge(part, block.start)
+        vacuous, ceiling = vacuous + empty, max(ceiling, top)
     verdict, message = _elementwise_verdict(residuals)
     return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)
+
+
+def _judged(
+    recorded: Array, value: elementwise.Evaluation, fmt: Format, keep_columns: bool
+) -> tuple[Residuals, int, float]:
+    """Residuals of one block, its vacuous elements, its highest ceiling."""
+    residuals = Residuals(recorded.shape, keep_columns)
+    exact, scale = np.reshape(value.exact, recorded.shape), np.reshape(value.unit, recorded.shape)
+    # What involves no rounding is exact in float64 too: the yardstick needs no allowance of its own.
+    exactly = np.asarray(value.budget) == elementwise.EXACT
+    budget = np.where(exactly, 1.0, doubling(fmt)) * value.budget
+    ceiling = np.where(exactly, 1.0, elementwise.CEILING) * budget
+    vacuous = int(np.count_nonzero(scale == 0)) if value.vacuous is None else value.vacuous
+    error = recorded - exact
+    if error.any():
+        np.abs(error, out=error)
+        unit = fmt.unit_roundoff * scale
+        allowed = unit * budget
+        allowed += value.floor
+        unit += value.floor / elementwise.CEILING
+        residuals.add(recorded, exact, error / unit, np.divide(error, allowed, out=allowed), ceiling)
+    else:
+        residuals.agree(recorded)
+    return residuals, vacuous, float(np.max(ceiling))
 
 
 def _elementwise_verdict(residuals: Residuals) -> tuple[Verdict, str]:

@@ -14,6 +14,7 @@ from backproof.elementwise_check import check_elementwise
 from backproof.equations import Elementwise, Equation, Product, equations
 from backproof.network import Network
 from backproof.operands import Operands
+from backproof.parallel import single_threaded_blas
 from backproof.product_check import check_product
 from backproof.rounding import Format, format_of
 from backproof.structure import Flaw, flaws
@@ -54,12 +55,12 @@ class EquationChecker:
         self._operands = operands = Operands({**step.tensors, "X": X, "Y": Y}, self._operands)
         context = context_of(self._network, self._dtype, m)
         checks, unchecked = [], []
-        for equation in equations(self._network):
-            if unsound.isdisjoint((equation.target, *equation.rule.operands)):
-                with np.errstate(all="ignore"):
+        with single_threaded_blas(), np.errstate(all="ignore"):
+            for equation in equations(self._network):
+                if unsound.isdisjoint((equation.target, *equation.rule.operands)):
                     checks.append(check_equation(equation, operands, self._format, context, step.index))
-            else:
-                unchecked.append(equation)
+                else:
+                    unchecked.append(equation)
         named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]
         return StepChecks(step.index, named, checks, unchecked)
 

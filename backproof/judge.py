@@ -152,9 +152,11 @@ class Judge:
 
     def to_json(self) -> Json:
         """The run's headline; layers stand apart."""
-        # A single rounding (an update, a product of one term) always comes close to its bound; a sum tells more.
-        sums = [item for item in self.equations.items() if item[1].steps and item[0] in self._sums]
-        target, tightest = max(sums, key=lambda item: item[1].fraction, default=("", None))
+        # A single rounding (an update, a product of one term) always comes close to its bound; a sum tells more. Of a
+        # run that fails, the worst equation of any kind.
+        failing = self.verdict is not Verdict.ROUNDING
+        told = [item for item in self.equations.items() if item[1].steps and (failing or item[0] in self._sums)]
+        target, tightest = max(told, key=lambda item: (item[1].verdict, item[1].fraction), default=("", None))
         covered, of = self.coverage
         used = {name: evidence.to_json()["fraction"] for name, evidence in self.agreement.items()}
         quantity = max(used, key=lambda name: used[name], default=None)

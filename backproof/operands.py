@@ -1,4 +1,8 @@
-"""The recorded arrays of one step as the checks need them: as recorded, in float64, and their norms, each made once."""
+"""The recorded arrays of one step as the checks need them: as recorded, in float64, and their norms, each made once.
+
+Arrays that have a column for each sample are widened block by block, so that a step of 60,000 samples costs no second
+copy of itself in float64.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.equations import ONES
+from backproof.parallel import blocks, in_parallel
 from backproof.rounding import norms
 
 Array = NDArray[Any]
@@ -19,8 +24,8 @@ class Operands:
 
     Args:
         tensors: the step's quantities with X and Y.
-        earlier: the operands of an earlier step; what it holds of X and Y is taken over when they are the same
-            arrays, so that a full-batch run widens its data once.
+        earlier: the operands of an earlier step; the norms of X are taken over when it is the same array, so that a
+            full-batch run measures its data once.
     """
 
     def __init__(self, tensors: Mapping[str, Array], earlier: Operands | None = None) -> None:
@@ -28,35 +33,56 @@ class Operands:
         self._recorded = {**tensors, ONES: np.ones((1, m))}
         self._wide: dict[str, Array] = {}
         self._norms: dict[tuple[str, int], Array] = {}
-        if earlier is not None:
-            kept = {name for name in ("X", "Y") if earlier.recorded(name) is tensors[name]}
-            self._wide = {name: array for name, array in earlier._wide.items() if name in kept}
-            self._norms = {key: array for key, array in earlier._norms.items() if key[0] in kept}
+        if earlier is not None and earlier.recorded("X") is tensors["X"]:
+            self._norms = {key: array for key, array in earlier._norms.items() if key[0] == "X"}
 
     def recorded(self, name: str) -> Array:
         """The array as it was recorded."""
         return self._recorded[name]
 
     def wide(self, name: str) -> Array:
-        """The array in float64, C-contiguous; integer labels stay integers."""
+        """The whole array in float64, C-contiguous; integer labels stay integers."""
         if name not in self._wide:
-            array = self._recorded[name]
-            kind = array.dtype if array.dtype.kind in "iu" else np.float64
-            self._wide[name] = np.ascontiguousarray(array, dtype=kind) if array.ndim else np.asarray(array, kind)
+            self._wide[name] = _widened(self._recorded[name])
         return self._wide[name]
 
+    def columns(self, name: str, block: slice) -> Array:
+        """Some columns of the array in float64, without keeping them."""
+        if name in self._wide:
+            return self._wide[name][:, block]
+        return _widened(self._recorded[name][:, block])
+
     def matrix(self, name: str, transposed: bool) -> Array:
-        """The float64 matrix, transposed (as a view) or not."""
+        """The whole float64 matrix, transposed (as a view) or not."""
         return self.wide(name).T if transposed else self.wide(name)
 
     def norms(self, name: str, transposed: bool, axis: int) -> Array:
         """2-norms of the rows (axis 1) or columns (axis 0) of :meth:`matrix`."""
         key = name, axis ^ int(transposed)
         if key not in self._norms:
-            self._norms[key] = norms(self.wide(name), key[1])
+            self._norms[name, 1], self._norms[name, 0] = self._measured(name)
         return self._norms[key]
+
+    def _measured(self, name: str) -> tuple[Array, Array]:
+        def squares(block: slice) -> tuple[Array, Array]:
+            part = self.columns(name, block)
+            return np.einsum("ij,ij->i", part, part), np.einsum("ij,ij->j", part, part)
+
+        parts = in_parallel(squares, blocks(*self._recorded[name].shape))
+        rows = np.sum([part[0] for part in parts], axis=0)
+        columns = np.concatenate([part[1] for part in parts])
+        if all(((squared > 1e-280) & (squared < 1e280) | (squared == 0)).all() for squared in (rows, columns)):
+            if self._recorded[name].dtype != np.float64 or min(rows.min(), columns.min()) > 0:
+                return np.sqrt(rows), np.sqrt(columns)
+        # A square of float64 data under- or overflowed, or may have.
+        return norms(self.wide(name), 1), norms(self.wide(name), 0)
 
     def line(self, name: str, transposed: bool, axis: int, index: Array) -> Array:
         """Rows (axis 1) or columns (axis 0) of the recorded matrix, one for each entry of ``index``: (n, K)."""
         array = self._recorded[name]
         return np.ascontiguousarray(array[index] if (axis == 1) != transposed else array[:, index].T)
+
+
+def _widened(array: Array) -> Array:
+    kind = array.dtype if array.dtype.kind in "iu" else np.dtype(np.float64)
+    return np.ascontiguousarray(array, dtype=kind) if array.ndim else np.asarray(array, kind)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.check import Check, blocks, doubling
+from backproof.check import Check, doubling
 from backproof.equations import Equation, Product
 from backproof.operands import Operands
+from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
 from backproof.rounding import BUDGET, Format
-from backproof.second_opinion import REFUTED, SETTLED, Opinion, consult, gather
+from backproof.second_opinion import CHUNK, REFUTED, SETTLED, Opinion, consult, gather
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
@@ -38,12 +40,12 @@ class Yardstick:
     @classmethod
     def of(cls, product: Product, operands: Operands, fmt: Format) -> Yardstick:
         u, tau = fmt.unit_roundoff, fmt.smallest_normal
-        inner = operands.matrix(product.left, product.left_transposed).shape[1]
+        inner = operands.recorded(product.left).shape[0 if product.left_transposed else 1]
         rows = operands.norms(product.left, product.left_transposed, 1)
         columns = operands.norms(product.right, product.right_transposed, 0)
         terms = inner + (product.bias is not None)
-        # gamma_K in units of u, and never below one rounding (a K of 0 does not occur, a K of 1 does).
-        ceiling = terms / (1 - terms * u)
+        # gamma_K over u. From K u = 1 on there is none: a sum in a low precision may stop growing altogether.
+        ceiling = terms / (1 - terms * u) if terms * u < 1 else float("inf")
         floor = 2 * tau / min(BUDGET, ceiling)
         row_terms = floor * (inner + 1 + np.sqrt(inner) * rows)
         column_terms = floor * np.sqrt(inner) * columns
@@ -78,33 +80,76 @@ class Yardstick:
 
 
 def check_product(equation: Equation, product: Product, operands: Operands, fmt: Format, step: int) -> Check:
-    left = operands.matrix(product.left, product.left_transposed)
-    right = operands.matrix(product.right, product.right_transposed)
-    recorded = operands.wide(equation.target)
+    """Judge a product; target and operands must be finite and of the right shape."""
     yardstick = Yardstick.of(product, operands, fmt)
-    u, factor = fmt.unit_roundoff, doubling(fmt)
-    residuals = Residuals(recorded.shape, keep_columns=product.right_transposed)
+    shape = operands.recorded(equation.target).shape
+    residuals = Residuals(shape, keep_columns=product.right_transposed)
     if not np.isfinite(yardstick.rows.max() * yardstick.columns.max()):
         message = "its operands are so large that their norms overflow float64; it cannot be judged"
-        return Check(step, equation, Verdict.SUSPECT, residuals, recorded.size, yardstick.ceiling, None, message)
-    # Subnormal noise has no slope worth fitting.
-    tiny = 8 * BUDGET * yardstick.floor
-    for block in blocks(*recorded.shape):
-        exact = left @ right[:, block]
-        if product.bias is not None:
-            exact += operands.wide(product.bias)
-        unit = yardstick.unit(slice(None), block)
-        ratio = (recorded[:, block] - exact) / unit
-        relative = exact / unit
-        fraction = np.abs(ratio) / (factor * yardstick.budget(relative, u))
-        residuals.add(block.start, recorded[:, block], exact, ratio, fraction, factor * yardstick.ceiling)
-        if unit.min() > tiny:
-            residuals.lean(ratio, relative)
-        elif (normal := unit > tiny).any():
-            residuals.lean(ratio[normal], relative[normal])
+        return Check(step, equation, Verdict.SUSPECT, residuals, residuals.rows.size, yardstick.ceiling, None, message)
+    exact_of = _summed(product, operands) if product.right_transposed else _sample_by_sample(product, operands)
+
+    def judge(block: slice) -> Residuals:
+        recorded = operands.columns(equation.target, block)
+        return _judged(recorded, exact_of(block), yardstick, block, fmt, product.right_transposed)
+
+    parts = blocks(*shape)
+    for block, part in zip(parts, in_parallel(judge, parts), strict=True):
+        residuals.merge(part, block.start)
     verdict, message = _product_verdict(equation, product, operands, fmt, yardstick, residuals)
     slope = residuals.slope()
     return Check(step, equation, verdict, residuals, yardstick.vacuous, yardstick.ceiling, slope and slope[0], message)
+
+
+def _sample_by_sample(product: Product, operands: Operands) -> Callable[[slice], Array]:
+    """Z and dA: each column of the product needs one column of its right operand."""
+    left = operands.matrix(product.left, product.left_transposed)
+    bias = None if product.bias is None else operands.wide(product.bias)
+
+    def exact(block: slice) -> Array:
+        value = left @ operands.columns(product.right, block)
+        if bias is not None:
+            value += bias
+        return value
+
+    return exact
+
+
+def _summed(product: Product, operands: Operands) -> Callable[[slice], Array]:
+    """dW and db: the inner dimension is the samples, and their blocks are summed."""
+    rows, m = operands.recorded(product.left).shape
+    columns = operands.recorded(product.right).shape[0]
+
+    def part(block: slice) -> Array:
+        return operands.columns(product.left, block) @ operands.columns(product.right, block).T
+
+    total = np.zeros((rows, columns))
+    # Longer blocks than elsewhere: each costs a whole matrix of partial sums.
+    for value in in_parallel(part, blocks(BLOCK // 1024, m)):
+        total += value
+    return lambda block: total[:, block]
+
+
+def _judged(
+    recorded: Array, exact: Array, yardstick: Yardstick, block: slice, fmt: Format, keep_columns: bool
+) -> Residuals:
+    u, factor = fmt.unit_roundoff, doubling(fmt)
+    residuals = Residuals(recorded.shape, keep_columns)
+    unit = yardstick.unit(slice(None), block)
+    # Subnormal noise has no slope worth fitting.
+    normal = unit > 8 * BUDGET * yardstick.floor if unit.min() <= 8 * BUDGET * yardstick.floor else None
+    ratio = recorded - exact
+    ratio /= unit
+    relative = np.divide(exact, unit, out=unit)
+    if normal is None:
+        residuals.lean(ratio, relative)
+    elif normal.any():
+        residuals.lean(ratio[normal], relative[normal])
+    np.abs(ratio, out=ratio)
+    allowed = yardstick.budget(relative, u)
+    allowed *= factor
+    residuals.add(recorded, exact, ratio, np.divide(ratio, allowed, out=allowed), factor * yardstick.ceiling)
+    return residuals
 
 
 def _product_verdict(
@@ -123,16 +168,24 @@ def _product_verdict(
         exact = _values(product, operands, rows, columns)
         budget = yardstick.budget(exact / unit, u)
         opinion = consult(product, operands, operands.recorded(equation.target), at, unit, yardstick.ceiling, budget)
-        return _opinion_verdict(opinion, residuals)
+        verdict, message = _opinion_verdict(opinion, residuals)
+        if verdict is not Verdict.ROUNDING:
+            return verdict, message
+        leaning = _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
+        return leaning if leaning[0] is not Verdict.ROUNDING else (verdict, message)
     return _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
 
 
 def _values(product: Product, operands: Operands, rows: Array, columns: Array) -> Array:
     """Float64 values of single elements, for their budget's drift term."""
-    left = operands.matrix(product.left, product.left_transposed)
-    right = operands.matrix(product.right, product.right_transposed)
-    exact = np.array([left[i] @ right[:, j] for i, j in zip(rows, columns, strict=True)])
-    return exact if product.bias is None else exact + operands.wide(product.bias)[rows, 0]
+    chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
+    return np.concatenate(
+        [
+            np.einsum("nk,nk->n", inner.left.astype(np.float64), inner.right.astype(np.float64))
+            + (0.0 if inner.bias is None else inner.bias.astype(np.float64))
+            for inner in (gather(product, operands, rows[chunk], columns[chunk]) for chunk in chunks)
+        ]
+    )
 
 
 def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, str]:

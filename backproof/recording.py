@@ -121,38 +121,15 @@ class Recording:
 
     def __init__(self, folder: Path, partial: bool = False) -> None:
         self.folder = folder
-        if not (folder / MANIFEST).is_file():
-            raise BackproofError(f"{folder} holds no recording: {MANIFEST} is missing")
-        manifest = unsealed((folder / MANIFEST).read_bytes(), folder / MANIFEST)
-        if manifest.get("schema") != SCHEMA:
-            raise BackproofError(
-                f"{folder / MANIFEST}: schema {manifest.get('schema')!r}, this version reads {SCHEMA}; record anew"
-            )
+        manifest = _read_manifest(folder)
         if not manifest["complete"] and not partial:
             raise BackproofError(f"{folder}: the recording was interrupted and is incomplete; record anew")
-        self._complete = bool(manifest["complete"])
+        self._complete = manifest["complete"]
         self._index_crc, self.steps_written = manifest["index_crc32"], manifest["steps"]
-        self.network = Network.from_dict(manifest["network"])
-        self.dtype = np.dtype(manifest["dtype"])
-        self.source = Source(
-            manifest["implementation"], manifest["versions"], manifest["threads"], manifest["device"]
-        )
+        self.training = _read_training(folder, manifest)
+        self.network, self.dtype = self.training.network, self.training.dtype
         self.initial_hash, self.data_hash = manifest["initial_hash"], manifest["data_hash"]
-        tensors = load_tensors(folder / DATA, manifest["tensors"])
-        parameters = {name: tensors[name] for name in self.network.parameter_shapes() if name in tensors}
-        if len(parameters) < 2 * self.network.depth or not {"X", "Y"} <= tensors.keys():
-            raise BackproofError(f"{folder / DATA}: X, Y or an initial parameter is missing; record anew")
-        self.training = Training(
-            self.network, parameters, tensors["X"], tensors["Y"], (None,), manifest["seed"], manifest["data"]
-        )
-        if not np.isfinite(self.training.X.sum(dtype=np.float64)):
-            raise BackproofError(f"{folder / DATA}: X holds values that are not finite; nothing can be judged")
-        for what, stored, found in (
-            ("initial parameters", self.initial_hash, self.training.initial_hash),
-            ("data", self.data_hash, self.training.data_hash),
-        ):
-            if stored != found:
-                raise BackproofError(f"{folder}: the {what} are not those that were recorded (hash {found}, not {stored})")
+        self.source = Source(*(manifest[key] for key in ("implementation", "versions", "threads", "device")))
 
     def steps(self) -> Iterator[Step]:
         """The steps in order, one in memory at a time, each verified against its CRCs.
@@ -180,6 +157,57 @@ class Recording:
             raise BackproofError(f"{path}: {count} steps listed where {self.steps_written} were written; record anew")
         if not count:
             raise BackproofError(f"{self.folder}: the recording holds no step")
+
+
+MANIFEST_KEYS: dict[str, type] = {
+    "complete": bool, "data": str, "data_hash": str, "device": str, "dtype": str, "implementation": str,
+    "index_crc32": int, "initial_hash": str, "network": dict, "schema": int, "seed": int, "steps": int,
+    "tensors": dict, "threads": int, "versions": dict,
+}  # fmt: skip
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BackproofError(f"{folder} holds no recording: {MANIFEST} is missing")
+    manifest = unsealed(path.read_bytes(), path)
+    if manifest.get("schema") != SCHEMA:
+        found = manifest.get("schema")
+        raise BackproofError(f"{path}: schema {found!r}, this version reads {SCHEMA}; record anew")
+    for key, kind in MANIFEST_KEYS.items():
+        if not isinstance(manifest.get(key), kind):
+            raise BackproofError(f"{path}: {key!r} is missing or not of type {kind.__name__}; record anew")
+    if manifest["dtype"] not in ("float32", "float64"):
+        raise BackproofError(f"{path}: recordings are float32 or float64, this one is {manifest['dtype']!r}")
+    return manifest
+
+
+def _read_training(folder: Path, manifest: Mapping[str, Any]) -> Training:
+    """X, Y and the initial parameters, as one step's training; their hashes must be the manifest's."""
+    path = folder / DATA
+    network = Network.from_dict(manifest["network"])
+    tensors = load_tensors(path, manifest["tensors"])
+    if missing := sorted({"X", "Y", *network.parameter_shapes()} - tensors.keys()):
+        raise BackproofError(f"{path}: {missing[0]} is missing; record anew")
+    parameters = {name: tensors[name] for name in network.parameter_shapes()}
+    for name, array in {"X": tensors["X"], **parameters}.items():
+        if array.dtype.name != manifest["dtype"]:
+            raise BackproofError(f"{path}: {name} is {array.dtype}, the manifest says {manifest['dtype']}; record anew")
+        if not np.isfinite(array).all():
+            raise BackproofError(f"{path}: {name} holds values that are not finite; nothing can be judged")
+    try:
+        training = Training(
+            network, parameters, tensors["X"], tensors["Y"], (None,), manifest["seed"], manifest["data"]
+        )
+    except BackproofError as error:
+        raise BackproofError(f"{path}: {error}; record anew") from error
+    for what, stored, found in (
+        ("initial parameters", manifest["initial_hash"], training.initial_hash),
+        ("data", manifest["data_hash"], training.data_hash),
+    ):
+        if stored != found:
+            raise BackproofError(f"{folder}: the {what} are not those that were recorded (hash {found}, not {stored})")
+    return training
 
 
 def _check_samples(samples: Array, available: int, step: int) -> None:

@@ -12,13 +12,15 @@ Array = NDArray[Any]
 
 UNJUDGED = 1e300
 """Stands for a residual that is not a number."""
+SUSPECTS = 4096
+"""Elements above the budget that are kept, the worst: as many as a second opinion re-evaluates."""
 SAMPLE = 512
 """Residuals kept of each block for the histogram: evenly spaced, so that a report is deterministic."""
 
 
 @dataclass
 class Residuals:
-    """Accumulates blocks of columns of one equation's residuals.
+    """The residuals of one equation, or of a block of its columns.
 
     Attributes:
         ratio: the largest ``|recorded − exact| / unit``.
@@ -27,13 +29,12 @@ class Residuals:
         rows: the largest fraction in each row (unit of the layer).
         columns: the largest fraction in each column, where columns are not samples.
         beyond: how many elements are above the ceiling.
-        suspects: (fraction, row, column) of the elements above the budget; at most ``limit``, the worst.
+        suspects: (fraction, row, column) of the elements above the budget; at most :data:`SUSPECTS`, the worst.
         over: how many elements are above the budget.
     """
 
     shape: tuple[int, int]
     keep_columns: bool
-    limit: int = 4096
     ratio: float = 0.0
     fraction: float = 0.0
     index: tuple[int, int] = (0, 0)
@@ -53,39 +54,57 @@ class Residuals:
         self.columns = np.zeros(self.shape[1]) if self.keep_columns else None
         self.suspects = np.empty((0, 3))
 
-    def add(self, start: int, recorded: Array, exact: Array, ratio: Array, fraction: Array, ceiling: Array | float) -> None:
-        """Take in one block of columns that begins at column ``start``; all arrays are rows x block.
+    def add(self, recorded: Array, exact: Array, ratio: Array, fraction: Array, ceiling: Array | float) -> None:
+        """Take in all elements at once, each array of this shape.
 
-        ``ratio`` is signed; ``fraction`` is ``|recorded − exact|`` over the allowed error.
+        ``ratio`` is ``|recorded − exact|`` over the unit, ``fraction`` over the allowed error.
         """
-        if not np.isfinite(fraction).all():
+        self.elements += ratio.size
+        self.rows = fraction.max(axis=1)
+        if not np.isfinite(self.rows).all():
             # The yardstick itself overflowed (float64 recordings near the end of the format): fail, do not pass.
             ratio, fraction = (np.nan_to_num(x, nan=UNJUDGED, posinf=UNJUDGED) for x in (ratio, fraction))
-        size = np.abs(ratio)
-        self.elements += ratio.size
-        in_rows = fraction.max(axis=1)
-        np.maximum(self.rows, in_rows, out=self.rows)
+            self.rows = fraction.max(axis=1)
         if self.columns is not None:
-            self.columns[start : start + ratio.shape[1]] = fraction.max(axis=0)
-        row = int(in_rows.argmax())
-        self.ratio = max(self.ratio, float(size.max()))
-        if in_rows[row] > self.fraction or self.elements == ratio.size:
-            column = int(fraction[row].argmax())
-            self.fraction = float(in_rows[row])
-            self.index = (row, start + column)
-            self.recorded, self.exact = float(recorded[row, column]), float(exact[row, column])
+            self.columns = fraction.max(axis=0)
+        row = int(self.rows.argmax())
+        column = int(fraction[row].argmax())
+        self.ratio, self.fraction = float(ratio.max()), float(self.rows[row])
+        self.index = (row, column)
+        self.recorded, self.exact = float(recorded[row, column]), float(exact[row, column])
         if self.fraction > 1:
-            self._collect(start, size, fraction, ceiling)
+            self._collect(ratio, fraction, ceiling)
         flat = fraction.ravel()
         self.samples.append(flat[:: max(1, flat.size // SAMPLE)][:SAMPLE].astype(np.float32))
 
-    def _collect(self, start: int, size: Array, fraction: Array, ceiling: Array | float) -> None:
+    def agree(self, recorded: Array) -> None:
+        """Take in elements of which every one is exact to the last bit."""
+        self.elements += recorded.size
+        self.recorded = self.exact = float(recorded[0, 0])
+        self.samples.append(np.zeros(min(recorded.size, SAMPLE), np.float32))
+
+    def _collect(self, ratio: Array, fraction: Array, ceiling: Array | float) -> None:
         rows, columns = np.nonzero(fraction > 1)
-        self.over += len(rows)
-        self.beyond += int(np.count_nonzero(size > ceiling))
-        found = np.column_stack([fraction[rows, columns], rows, columns + start])
-        found = np.concatenate([self.suspects, found])
-        self.suspects = found[np.argsort(-found[:, 0], kind="stable")[: self.limit]]
+        self.over = len(rows)
+        self.beyond = int(np.count_nonzero(ratio > ceiling))
+        self.suspects = _worst(np.column_stack([fraction[rows, columns], rows, columns]))
+
+    def merge(self, other: Residuals, start: int) -> None:
+        """Take in the residuals of a block of columns that begins at column ``start``."""
+        if other.fraction > self.fraction or not self.elements:
+            self.fraction, self.recorded, self.exact = other.fraction, other.recorded, other.exact
+            self.index = (other.index[0], start + other.index[1])
+        self.ratio = max(self.ratio, other.ratio)
+        self.elements += other.elements
+        self.over += other.over
+        self.beyond += other.beyond
+        np.maximum(self.rows, other.rows, out=self.rows)
+        if self.columns is not None and other.columns is not None:
+            self.columns[start : start + len(other.columns)] = other.columns
+        if len(other.suspects):
+            self.suspects = _worst(np.concatenate([self.suspects, other.suspects + (0, 0, start)]))
+        self.samples += other.samples
+        self.slope_sums += other.slope_sums
 
     def lean(self, ratio: Array, relative: Array) -> None:
         """Add to the sums of the slope fit: ``ratio = residual/unit`` against ``relative = exact/unit``."""
@@ -104,3 +123,7 @@ class Residuals:
             return None
         delta = re / ee
         return float(delta), float(np.sqrt(max(rr - delta * re, 0.0) / (count - 1) / ee))
+
+
+def _worst(suspects: Array) -> Array:
+    return suspects[np.argsort(-suspects[:, 0], kind="stable")[:SUSPECTS]]

@@ -9,9 +9,8 @@ and by Cauchy-Schwarz ``(|A| |B|)_ij <= ||A_i||_2 ||B_j||_2``. A residual is the
 
     unit_ij = u (||A_i||_2 ||B_j||_2 + |b_i|)
 
-**The ceiling**, K units (K + 1 with a bias): no order of summation can pass it. Beyond it is a bug, with proof.
-To first order gamma_K = K u; the second-order term K^2 u^2 is below 0.4 % of it for K = 60,000 in float32, and the
-Cauchy-Schwarz step leaves far more room than that.
+**The ceiling**, gamma_K / u = K / (1 - K u) units (K + 1 for K with a bias): no order of summation can pass it. Beyond
+it is a bug, with proof. For K = 60,000 in float32 it is 60,215; from K u = 1 on there is no ceiling.
 
 **The budget**, what rounding does to operands that do not conspire. Rounding errors of one inner product are close
 to independent with mean zero, so they add up as sqrt(K) (Higham and Mary 2019; Ipsen and Zhou 2019). Each partial

@@ -1,7 +1,7 @@
 """The second opinion: what honest evaluations of the same inner products, in the recording's own format, are off by.
 
 An inner product is evaluated in many orders of summation (sequential, reversed, pairwise, contiguous blocks, strided
-lanes), each with rounded products and with fused multiply-add. A residual of at most :data:`SETTLED` times the worst
+lanes), with rounded products and, for float32, with fused multiply-add. A residual of at most :data:`SETTLED` times the worst
 of them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to back, honest
 errors do not average out, and these evaluations show it.
 """

@@ -100,7 +100,8 @@ def steps_of(name: str, module: Implementation, training: Training) -> Iterator[
             index += 1
     except BackproofError:
         raise
-    except Exception as error:
+    # SystemExit too: an implementation that ends the process would end a verification with exit code 0.
+    except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         message = (str(error).splitlines() or [""])[0]
         raise BackproofError(

@@ -1,15 +1,19 @@
 """What recording costs: a recorded run over an unrecorded run of the same steps, for each implementation.
 
-    python benchmarks/recording.py [--samples 2000] [--steps 4] [--repetitions 9]
+    python benchmarks/recording.py [--samples 2000] [--steps 4] [--repetitions 9] [--clock cpu]
 
 The recorded steps are consumed and dropped, in memory. Both runs are timed in turns in one process, and the
 ratio of their medians is what counts: seconds are this machine's, the ratio is the recorder's.
+
+On a busy machine waiting threads distort the wall clock. Set OPENBLAS_NUM_THREADS, OMP_NUM_THREADS and PJRT_NPROC
+to 1 there and take the processor's time (``--clock cpu``).
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import time
 from collections import deque
@@ -48,22 +52,30 @@ def drop(steps: Iterable[Step]) -> None:
     deque(steps, maxlen=0)
 
 
-def seconds(action: Callable[[], Any]) -> float:
-    """Wall-clock time of one call."""
-    start = time.perf_counter()
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def seconds(action: Callable[[], Any], clock: str) -> float:
+    """Time of one call, by one of the ``CLOCKS``."""
+    start = CLOCKS[clock]()
     action()
-    return time.perf_counter() - start
+    return CLOCKS[clock]() - start
 
 
-def in_turns(actions: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, float]:
+def conditions(clock: str) -> str:
+    """What the numbers depend on beside the code: the clock, and how busy the machine was before they were taken."""
+    return f"{clock} clock, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+
+
+def in_turns(actions: dict[str, Callable[[], Any]], repetitions: int, clock: str) -> dict[str, float]:
     """The median time of each action, all of them timed once a round: what else runs disturbs them alike."""
     for action in actions.values():
         action()  # compiles, allocates, starts threads
-    rounds = [{name: seconds(action) for name, action in actions.items()} for _ in range(repetitions)]
+    rounds = [{name: seconds(action, clock) for name, action in actions.items()} for _ in range(repetitions)]
     return {name: median(times[name] for times in rounds) for name in actions}
 
 
-def rows(training: Training, repetitions: int) -> Iterable[list[str]]:
+def rows(training: Training, repetitions: int, clock: str) -> Iterable[list[str]]:
     """A line of the table for each implementation."""
     for name, module_name in IMPLEMENTATIONS.items():
         module = importlib.import_module(module_name)
@@ -71,7 +83,7 @@ def rows(training: Training, repetitions: int) -> Iterable[list[str]]:
             "train": lambda module=module: module.train(training),
             "record": lambda module=module: drop(module.record(training)),
         }
-        times = in_turns(actions, repetitions)
+        times = in_turns(actions, repetitions, clock)
         per_step = {key: 1e3 * value / len(training.batches) for key, value in times.items()}
         ratio = times["record"] / times["train"]
         yield [name, f"{per_step['train']:.2f}", f"{per_step['record']:.2f}", f"{ratio:.2f}"]
@@ -83,11 +95,17 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     arguments = parser.parse_args()
     training = random_training(arguments.samples, arguments.steps)
     header = ["implementation", "unrecorded, ms a step", "recorded, ms a step", "ratio"]
-    print(f"{training.network.architecture}, m = {arguments.samples}, float32, steps consumed and dropped\n")
-    print(tabulate(rows(training, arguments.repetitions), header, tablefmt="github", disable_numparse=True))
+    print(f"{training.network.architecture}, m = {arguments.samples}, float32, steps consumed and dropped")
+    print(f"{conditions(arguments.clock)}\n")
+    print(
+        tabulate(
+            rows(training, arguments.repetitions, arguments.clock), header, tablefmt="github", disable_numparse=True
+        )
+    )
 
 
 if __name__ == "__main__":

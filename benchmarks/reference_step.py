@@ -1,6 +1,6 @@
 """The reference's step beside PyTorch's and JAX's, and how much memory it takes beside the data.
 
-    python benchmarks/reference_step.py [--samples 60000 64] [--repetitions 7]
+    python benchmarks/reference_step.py [--samples 60000 64] [--repetitions 7] [--clock cpu]
 
 One step is forward, loss, backward and update, float32, unrecorded, on data that is already in place: the
 reference's ``backpropagate`` and update, PyTorch's eager step, JAX's jitted step. They are timed in turns in one
@@ -22,7 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-from recording import in_turns, random_training
+from recording import CLOCKS, conditions, in_turns, random_training
 from tabulate import tabulate
 
 from backproof.training import Training
@@ -89,7 +89,7 @@ def peak_in_activations(training: Training) -> float:
     return peak / (max(training.network.sizes[1:]) * training.samples * training.dtype.itemsize)
 
 
-def rows(sizes: Iterable[int], repetitions: int) -> Iterable[list[str]]:
+def rows(sizes: Iterable[int], repetitions: int, clock: str) -> Iterable[list[str]]:
     """A line of the table for each number of samples."""
     for samples in sizes:
         training = random_training(samples, steps=1)
@@ -102,7 +102,7 @@ def rows(sizes: Iterable[int], repetitions: int) -> Iterable[list[str]]:
         # Small steps are timed in bundles, so that the clock's own resolution does not matter.
         bundle = max(1, 6000 // samples)
         actions = {name: partial(several, step, bundle) for name, step in steps.items()}
-        times = {name: time / bundle for name, time in in_turns(actions, repetitions).items()}
+        times = {name: time / bundle for name, time in in_turns(actions, repetitions, clock).items()}
         memory = peak_in_activations(training)
         ratios = [f"{times['reference'] / times[other]:.2f}" for other in ("torch", "jax", "fused")]
         yield [str(samples), *(f"{1e3 * times[name]:.2f}" for name in steps), *ratios, f"{memory:.2f}"]
@@ -113,10 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, nargs="+", default=[60000, 64])
     parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     arguments = parser.parse_args()
     header = ["m", "reference, ms", "torch, ms", "jax, ms", "jax fused, ms"]
     header += ["reference / torch", "/ jax", "/ jax fused", "peak memory, activations"]
-    table = rows(arguments.samples, arguments.repetitions)
+    table = rows(arguments.samples, arguments.repetitions, arguments.clock)
+    print(f"{conditions(arguments.clock)}\n")
     print(tabulate(table, header, tablefmt="github", disable_numparse=True))
 
 

@@ -11,8 +11,9 @@ the loss with respect to that zero is ``dZ``; the same with ``A`` and ``dA``. On
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.metadata import version
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from backproof.training import Array, Parameters, Step, Training
 __all__ = ["forward", "loss", "record", "recorded_step", "step", "threads", "train", "versions"]
 
 # Without this JAX turns every float64 array into float32 and says nothing. Arrays of float32 stay float32.
-jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
 
 Arrays = dict[str, jax.Array]
 
@@ -34,13 +35,21 @@ Arrays = dict[str, jax.Array]
 # jax.lax.optimization_barrier before it fuses.)
 SEPARATE_OPERATIONS = {"xla_disable_hlo_passes": "fusion"}
 
-ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "identity": lambda Z: Z}
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "identity": lambda Z: Z,
+}
 
 
 def activate(network: Network, layer: int, Z: jax.Array) -> jax.Array:
     """``A = g(Z)`` of a hidden layer, elementwise. The derivative at 0: ReLU 0, leaky ReLU 1."""
     name = network.activations[layer - 1]
-    return jax.nn.leaky_relu(Z, network.slope) if name == "leaky_relu" else ACTIVATIONS[name](Z)
+    if name == "leaky_relu":
+        # jax.nn.leaky_relu is jitted and would take a Python float as a float64 argument.
+        return jax.nn.leaky_relu(Z, Z.dtype.type(network.slope))
+    return ACTIVATIONS[name](Z)
 
 
 def forward(network: Network, parameters: Arrays, X: jax.Array, zeros: Arrays) -> Arrays:
@@ -182,9 +191,7 @@ def train(training: Training) -> Parameters:
 
 def versions() -> dict[str, str]:
     """The libraries that compute."""
-    import jaxlib
-
-    return {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    return {name: version(name) for name in ("jax", "jaxlib")}
 
 
 def threads() -> int:

@@ -120,7 +120,7 @@ def _descend(model: DenseNetwork, optimizer: torch.optim.SGD, value: Tensor, m: 
         group["lr"] = model.network.step_size(m)
     # None, not zeros: each step's gradients are new tensors, and those handed over earlier stay as they were.
     optimizer.zero_grad(set_to_none=True)
-    value.backward()
+    value.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

@@ -105,7 +105,7 @@ def _links(summary: Json) -> Iterator[list[str]]:
 
 
 def _versions(where: Json) -> Iterator[list[str]]:
-    yield ["Python", f"{where['python']} on {where['machine']}", ""]
+    yield ["Python", text(f"{where['python']} on {where['machine']}"), ""]
     for name, made in where["implementations"].items():
         versions = ", ".join(f"{package} {version}" for package, version in made["versions"].items())
         yield [text(name), text(versions), str(made["threads"])]

@@ -14,6 +14,7 @@ from typing import Any
 from backproof.errors import BackproofError
 from backproof.evidence import Json
 from backproof.files import replace_file, writing
+from backproof.network import Network
 from backproof.verify import SCHEMA
 
 SUMMARY = "summary.json"
@@ -86,9 +87,20 @@ def read(folder: Path) -> tuple[Json, dict[str, dict[int, Json]]]:
     summary = _load(folder / SUMMARY)
     layers = {}
     for name, facts in summary["networks"].items():
-        numbers = range(1, len(facts["specification"]["sizes"]))
-        layers[name] = {number: _load(folder / name / f"layer-{number}.json") for number in numbers}
+        network = Network.from_dict(facts["specification"])
+        if network.name != name:
+            raise BackproofError(
+                f"{folder / SUMMARY}: network {name!r} has the specification of {network.name!r}; run 'backproof verify' again"
+            )
+        layers[name] = {number: _layer(folder / name / f"layer-{number}.json") for number in range(1, network.depth + 1)}
     return summary, layers
+
+
+def _layer(path: Path) -> Json:
+    content = _load(path)
+    if not _is_evidence(path):
+        raise BackproofError(f"{path} is the evidence of another layer; run 'backproof verify' again")
+    return content
 
 
 def _load(path: Path) -> Json:

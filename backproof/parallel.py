@@ -1,0 +1,60 @@
+"""Blocks of columns, judged on all processors: NumPy lets go of the interpreter inside its loops."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+BLOCK = 1 << 15
+"""Elements judged at once: the dozen float64 arrays of a block stay in cache."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def blocks(rows: int, columns: int) -> list[slice]:
+    """Slices of columns that hold about :data:`BLOCK` elements each."""
+    width = max(1, BLOCK // max(rows, 1))
+    return [slice(start, min(start + width, columns)) for start in range(0, columns, width)]
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """``[function(item) for item in items]``, several at a time; the results stand in the order of the items."""
+    if len(items) < 2 or _processors() < 2:
+        return [_quietly(function, item) for item in items]
+    return list(_pool().map(lambda item: _quietly(function, item), items))
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold NumPy's BLAS to one thread: the blocks occupy the processors already, and its threads would wait for them."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def _quietly(function: Callable[[T], R], item: T) -> R:
+    # NumPy's error state does not follow into other threads. What is not finite is judged, not warned of.
+    with np.errstate(all="ignore"):
+        return function(item)
+
+
+@cache
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_processors(), thread_name_prefix="backproof")
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
