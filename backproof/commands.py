@@ -18,7 +18,7 @@ from backproof.recording import Recording, RecordingWriter
 from backproof.report import index, run, store
 from backproof.report.render import render
 from backproof.report.tables import plain
-from backproof.verify import Settings
+from backproof.settings import Settings, prepare
 
 
 def networks(options: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def verify(options: argparse.Namespace) -> int:
         raise BackproofError(f"{config.root / 'pyproject.toml'}: verify needs a reference; add one to [tool.backproof]")
     implementations = verification.modules(config, options.implementation)
     dataset = data.load(settings.data)
-    trainings = [verification.prepare(network, dataset, settings, reference) for network in chosen]
+    trainings = [prepare(network, dataset, settings, reference) for network in chosen]
     output = options.output or config.root / "reports"
     if gone := sorted(set(store.clear(output)) - {network.name for network in chosen}):
         print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
@@ -77,7 +77,7 @@ def record(options: argparse.Namespace) -> int:
     with _progress(len(chosen) * settings.steps) as advance:
         for network in chosen:
             folder = options.output if len(chosen) == 1 else options.output / network.name
-            training = verification.prepare(network, dataset, settings, reference)
+            training = prepare(network, dataset, settings, reference)
             source = verification.source_of(options.implementation, module)
             with RecordingWriter(folder, training, source, options.overwrite) as writer:
                 count = 0

@@ -6,13 +6,13 @@ import platform
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from backproof import __version__, data
+from backproof import __version__
 from backproof.config import Config
 from backproof.errors import BackproofError
 from backproof.evidence import Json, significant, without_arrays, worst_word
@@ -20,70 +20,12 @@ from backproof.judge import Judge
 from backproof.network import Network
 from backproof.recording import RecordingWriter, Source
 from backproof.rounding import format_of
-from backproof.training import Array, Implementation, Reference, Step, Training
+from backproof.settings import Settings
+from backproof.training import Implementation, Reference, Step, Training
 from backproof.trajectory import FreeStep, free_run
 
 SCHEMA = 1
 Progress = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to train on and how: the same for every implementation.
-
-    Attributes:
-        data: ``digits``, ``mnist`` or a folder of IDX files.
-        samples: how many; None for all that the data set has.
-        steps: of gradient descent.
-        batch_size: samples in a step; None for all of them.
-        dtype: ``float32`` or ``float64``.
-        seed: of the initial parameters and of the shuffling.
-    """
-
-    data: str = "digits"
-    samples: int | None = None
-    steps: int = 10
-    batch_size: int | None = None
-    dtype: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "samples", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BackproofError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-        if self.seed < 0:
-            raise BackproofError(f"--seed must be at least 0, not {self.seed}")
-        if self.dtype not in ("float32", "float64"):
-            raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32 or float64")
-
-
-def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
-    """The training that every implementation of one network is given; its arrays are read-only, for all share them."""
-    X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
-    parameters = reference.initial_parameters(network, settings.seed, settings.dtype)
-    for array in (X, Y, *parameters.values()):
-        array.flags.writeable = False
-    return Training(network, parameters, X, Y, batches(X.shape[1], settings), settings.seed, dataset.name)
-
-
-def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
-    """Indices of the samples of each step: all of them, or shuffled mini-batches, a last partial one included.
-
-    Raises:
-        BackproofError: for a batch larger than the data.
-    """
-    size = settings.batch_size
-    if size is None:
-        return (None,) * settings.steps
-    if size > samples:
-        raise BackproofError(f"--batch-size {size} is above the {samples} samples there are")
-    generator = np.random.default_rng(settings.seed)
-    drawn: list[Array | None] = []
-    while len(drawn) < settings.steps:
-        order = generator.permutation(samples)
-        drawn += [order[start : start + size] for start in range(0, samples, size)]
-    return tuple(drawn[: settings.steps])
 
 
 def steps_of(name: str, module: Implementation, training: Training) -> Iterator[Step]:

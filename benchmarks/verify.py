@@ -23,16 +23,16 @@ TARGET = 3.0
 
 def bare() -> None:
     """Train every network in every implementation, as ``verify`` does, and look at nothing."""
-    from backproof import data, verify
+    from backproof import data, settings, verify
     from backproof.config import require
 
-    config, settings = require(ROOT), verify.Settings()
+    config, given = require(ROOT), settings.Settings()
     reference = verify.reference_of(config)
     assert reference is not None
     implementations = verify.modules(config, [])
-    dataset = data.load(settings.data)
+    dataset = data.load(given.data)
     for network in config.select([]):
-        training = verify.prepare(network, dataset, settings, reference)
+        training = settings.prepare(network, dataset, given, reference)
         for module in implementations.values():
             module.train(training)
 

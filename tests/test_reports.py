@@ -14,7 +14,8 @@ import pytest
 from backproof.equations import equations
 from backproof.report import store
 from backproof.report.render import render
-from backproof.verify import SCHEMA, Settings, summarise, verify_network
+from backproof.settings import Settings
+from backproof.verify import SCHEMA, summarise, verify_network
 from reference import network as reference
 from tests.cli_support import call, enter, faulty, files_in, project, summary_of
 from tests.support import BY_NAME, Network, training

@@ -14,7 +14,7 @@ from backproof.equations import ONES, Equation, Product
 from backproof.operands import Operands
 from backproof.product_check import check_product
 from backproof.rounding import format_of
-from backproof.second_opinion import InnerProducts, gather, two_product
+from backproof.second_opinion import BLOCKS, LANES, InnerProducts, gather, two_product
 from backproof.verdict import Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,8 +40,8 @@ def exactly(inner: InnerProducts) -> list[Fraction]:
 
 def test_orders_of_summation_differ() -> None:
     values = list(inner_products(1000, n=40).honest())
-    # Sequential, reversed, strided and in blocks at seven sizes, each fused and not; and pairwise.
-    assert len(values) == 2 * (2 + 2 * 7) + 1
+    # Sequential, reversed, in strided lanes and in blocks, each fused and not; and pairwise.
+    assert len(values) == 2 * (2 + len(LANES) + len(BLOCKS)) + 1
     assert all(value.shape == (40,) and value.dtype == np.float32 for value in values)
     for i, first in enumerate(values):
         for second in values[:i]:
