@@ -47,7 +47,9 @@ def tests(session: nox.Session) -> None:
 def _record_and_check(session: nox.Session, implementation: str, extra: str) -> None:
     install(session, extra)
     folder = RECORDINGS / implementation
-    session.run("backproof", "record", *NETWORKS, "--implementation", implementation, "--output", str(folder), "--overwrite")
+    session.run(
+        "backproof", "record", *NETWORKS, "--implementation", implementation, "--output", str(folder), "--overwrite"
+    )
     session.run("backproof", "check", *(str(folder / network) for network in NETWORKS))
 
 

@@ -105,7 +105,8 @@ class AgreementChecker:
                 envelope[name] = max(envelope[name], float(np.abs(difference).max(initial=0.0)))
         differences, left_out = _differences(network, {**step.tensors, **X}, truth)
         return [
-            _agreement(step, name, difference, truth[name], envelope[name], left_out) for name, difference in differences
+            _agreement(step, name, difference, truth[name], envelope[name], left_out)
+            for name, difference in differences
         ]
 
     def _runs(self, step: Step) -> tuple[Training, list[Permuted]]:
@@ -145,7 +146,9 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
                 kind, layer = split(name) if name != "loss" else ("loss", 0)
                 if kind in "Wb":
                     sign = -network.step_size(m) if name.endswith("_next") else 1.0
-                    difference = difference - sign * (_share(run, kind, layer, flips) - _share(truth, kind, layer, flips))
+                    difference = difference - sign * (
+                        _share(run, kind, layer, flips) - _share(truth, kind, layer, flips)
+                    )
                 elif name.startswith("d") and layer < network.depth:
                     difference[:, flips] = 0
             yield name, difference
@@ -162,9 +165,7 @@ def _share(tensors: Tensors, kind: str, layer: int, samples: Array) -> Array:
     return np.asarray(dZ @ below[:, samples].astype(np.float64).T)
 
 
-def _agreement(
-    step: Step, name: str, difference: Array, truth: Array, envelope: float, left_out: int
-) -> Agreement:
+def _agreement(step: Step, name: str, difference: Array, truth: Array, envelope: float, left_out: int) -> Agreement:
     recorded = step.tensors[name]
     size = np.abs(difference)
     index = tuple(int(i) for i in np.unravel_index(int(size.argmax()), size.shape)) if size.ndim else ()

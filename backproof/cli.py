@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"backproof: error: {where}{error.strerror or error}; choose another path, or change this one", file=sys.stderr)
+        print(
+            f"backproof: error: {where}{error.strerror or error}; choose another path, or change this one",
+            file=sys.stderr,
+        )
         return 2
 
 
@@ -60,9 +63,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    top = Parser(
-        prog="backproof", description="Is it rounding, or is it a bug?", epilog=EPILOG, allow_abbrev=False
-    )
+    top = Parser(prog="backproof", description="Is it rounding, or is it a bug?", epilog=EPILOG, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"backproof {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -91,7 +92,9 @@ def parser() -> argparse.ArgumentParser:
 
     check = add("check", "judge recordings by their own equations")
     check.add_argument("recording", nargs="+", type=Path, metavar="RECORDING", help="a folder that 'record' wrote")
-    check.add_argument("--partial", action="store_true", help="accept an interrupted recording, up to its last whole step")
+    check.add_argument(
+        "--partial", action="store_true", help="accept an interrupted recording, up to its last whole step"
+    )
 
     compare = add("compare", "judge two recordings of the same training, and how far apart they are")
     compare.add_argument("first", type=Path, metavar="A")

@@ -70,7 +70,9 @@ def record(options: argparse.Namespace) -> int:
     config, settings = require(), _settings(options)
     reference = verification.reference_of(config)
     if reference is None:
-        raise BackproofError(f"{config.root / 'pyproject.toml'}: record draws initial weights from a reference; add one")
+        raise BackproofError(
+            f"{config.root / 'pyproject.toml'}: record draws initial weights from a reference; add one"
+        )
     module = verification.modules(config, [options.implementation])[options.implementation]
     dataset = data.load(settings.data)
     chosen = config.select(options.network)
@@ -80,11 +82,10 @@ def record(options: argparse.Namespace) -> int:
             training = prepare(network, dataset, settings, reference)
             source = verification.source_of(options.implementation, module)
             with RecordingWriter(folder, training, source, options.overwrite) as writer:
-                count = 0
-                for count, step in enumerate(verification.steps_of(options.implementation, module, training), start=1):
+                for step in verification.steps_of(options.implementation, module, training):
                     writer.write(step)
                     advance()
-                if count != settings.steps:
+                if (count := writer.steps) != settings.steps:
                     left = count if count < settings.steps else f"more than {settings.steps}"
                     raise BackproofError(
                         f"implementation {options.implementation!r} left {left} steps of {network.name}, "
@@ -134,16 +135,16 @@ def report(options: argparse.Namespace) -> int:
     # Whatever another process or an editor left out of the evidence shows up as one of these, wherever it is missed.
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise BackproofError(f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again") from error
+        raise BackproofError(
+            f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again"
+        ) from error
     print(table)
     print(f"\nA report for each layer: {folder / store.INDEX}")
     return 0 if summary["verdict"] == "rounding" else 1
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
-        options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed
-    )
+    return Settings(options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed)
 
 
 @contextmanager

@@ -74,7 +74,10 @@ def compare_recordings(
     """
     _same_training(first, second)
     comparison = Comparison(
-        (Judge(first.training, first.steps_written, reference), Judge(second.training, second.steps_written, reference)),
+        (
+            Judge(first.training, first.steps_written, reference),
+            Judge(second.training, second.steps_written, reference),
+        ),
         {equation.target: Gap() for equation in equations(first.network)},
     )
     for steps in zip(first.steps(), second.steps(), strict=True):
@@ -83,9 +86,8 @@ def compare_recordings(
             judge.consume(step)
         for name, gap in comparison.gaps.items():
             a, b = (step.tensors.get(name) for step in steps)
-            if a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype:
-                if np.isfinite(a).all() and np.isfinite(b).all():
-                    gap.add(steps[0].index, a, b)
+            if a is not None and b is not None and _comparable(a, b):
+                gap.add(steps[0].index, a, b)
         progress()
     for judge in comparison.judges:
         judge.finish()
@@ -103,8 +105,15 @@ def _same_training(first: Recording, second: Recording) -> None:
         if a != b:
             named = f": {a} and {b}" if not hasattr(a, "sizes") else f": {a.name} and {b.name}"
             raise BackproofError(
-                f"{first.folder} and {second.folder} differ in {what}{named}; only runs of the same training are compared"
+                f"{first.folder} and {second.folder} differ in {what}{named}; "
+                "only runs of the same training are compared"
             )
+
+
+def _comparable(a: Array, b: Array) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.isfinite(a).all() and np.isfinite(b).all())
 
 
 def _same_samples(a: Step, b: Step) -> None:

@@ -103,7 +103,10 @@ def softmax(recorded: Array, context: Context, Z: Array) -> Evaluation:
 
 
 def cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``(softmax(z) - y) / divisor``; unit ``(p (1 + |z - max| + log sum) + y) / divisor``; budget ``6 + 2 sqrt(n)``."""
+    """``(softmax(z) - y) / divisor``; unit ``(p (1 + |z - max| + log sum) + y) / divisor``.
+
+    Budget ``6 + 2 sqrt(n)``.
+    """
     shifted, p, log_sum = _softmax(Z)
     scale = p * (1 - shifted + log_sum)
     exact = p
@@ -114,9 +117,7 @@ def cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -
     else:
         exact -= Y
         scale += Y
-    return Evaluation(
-        exact / context.divisor, scale / context.divisor, 6 + 2 * np.sqrt(len(Z)), 4 * context.tau
-    )
+    return Evaluation(exact / context.divisor, scale / context.divisor, 6 + 2 * np.sqrt(len(Z)), 4 * context.tau)
 
 
 def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
@@ -134,10 +135,8 @@ def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Eval
     evaluated as the textbook writes it.
     """
     shifted, _, log_sum = _softmax(Z)
-    if Y.dtype.kind in "iu":
-        true = np.take_along_axis(shifted, Y, axis=0)
-    else:
-        true = (shifted * Y).sum(axis=0, keepdims=True)
+    integer = Y.dtype.kind in "iu"
+    true = np.take_along_axis(shifted, Y, axis=0) if integer else (shifted * Y).sum(axis=0, keepdims=True)
     exact = (log_sum - true).sum() / context.divisor
     unit = (np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)))).sum() / context.divisor
     return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.shape[1]), 4 * context.tau)
@@ -183,7 +182,10 @@ def through_identity(recorded: Array, context: Context, dA: Array) -> Evaluation
 
 
 def gradient_descent(recorded: Array, context: Context, W: Array, dW: Array) -> Evaluation:
-    """``w - alpha g``, fused or not; unit ``2 |alpha g| + |w'|``: the product's rounding and the difference's; budget 1.5."""
+    """``w - alpha g``, fused or not; unit ``2 |alpha g| + |w'|``: the product's rounding and the difference's.
+
+    Budget 1.5.
+    """
     change = context.step_size * dW
     exact = W - change
     return Evaluation(exact, 2 * np.abs(change) + np.abs(exact), 1.5, 4 * context.tau)

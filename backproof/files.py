@@ -1,4 +1,4 @@
-"""Files that can be trusted: tensors with their CRCs, JSON that ends with its own, names that appear only when whole."""
+"""Files that can be trusted: tensors and JSON with their CRCs, names that appear only when what they name is whole."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def load_tensors(path: Path, described: Mapping[str, Any]) -> dict[str, Array]:
         raise BackproofError(f"{path} is truncated or not a safetensors file ({error}); record anew") from error
     if tensors.keys() != described.keys():
         different = sorted(tensors.keys() ^ described.keys())
-        raise BackproofError(f"{path}: its tensors are not those that were listed ({', '.join(different)}); record anew")
+        raise BackproofError(
+            f"{path}: its tensors are not those that were listed ({', '.join(different)}); record anew"
+        )
     for name, array in tensors.items():
         if describe(array) != described[name]:
             raise BackproofError(f"{path}: {name} is not what was written (bit-flipped or replaced); record anew")

@@ -57,9 +57,7 @@ class Judge:
         self._agreement = None if reference is None else AgreementChecker(training, reference)
         self._continuity = Continuity(training.parameters)
         shapes = training.network.shapes(training.samples)
-        self.equations = {
-            e.target: EquationEvidence(e.text, shapes[e.target]) for e in equations(training.network)
-        }
+        self.equations = {e.target: EquationEvidence(e.text, shapes[e.target]) for e in equations(training.network)}
         sizes = training.network.sizes
         self._sums = {
             e.target
@@ -127,7 +125,7 @@ class Judge:
         self.steps += 1
 
     def finish(self, partial: bool = False) -> None:
-        """Close the run: too few steps or too many (unless ``partial``), or nothing compared, is a failure of its own."""
+        """Close the run: too few steps (unless ``partial``), too many, or nothing compared is a failure of its own."""
         if partial:
             self._expected_steps = self.steps
         if self.steps != self._expected_steps:

@@ -158,7 +158,9 @@ class Network:
             if not isinstance(value, accepted) or (kind == "float" and isinstance(value, bool)):
                 raise BackproofError(f"network {name!r}: {key} has the wrong type: {value!r}")
         try:
-            converted: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+            converted: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+            }
             return cls(**converted)
         except TypeError as error:
             raise BackproofError(f"network {name!r}: {error}") from error

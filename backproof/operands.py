@@ -71,16 +71,19 @@ class Operands:
         parts = in_parallel(squares, blocks(*self._recorded[name].shape))
         rows = np.sum([part[0] for part in parts], axis=0)
         columns = np.concatenate([part[1] for part in parts])
-        if all(((squared > 1e-280) & (squared < 1e280) | (squared == 0)).all() for squared in (rows, columns)):
-            if self._recorded[name].dtype != np.float64 or min(rows.min(), columns.min()) > 0:
-                return np.sqrt(rows), np.sqrt(columns)
-        # A square of float64 data under- or overflowed, or may have.
+        # Squares of narrower formats neither under- nor overflow in float64; a zero of float64 data may be either.
+        if self._recorded[name].dtype != np.float64 or all(_safe(squared) for squared in (rows, columns)):
+            return np.sqrt(rows), np.sqrt(columns)
         return norms(self.wide(name), 1), norms(self.wide(name), 0)
 
     def line(self, name: str, transposed: bool, axis: int, index: Array) -> Array:
         """Rows (axis 1) or columns (axis 0) of the recorded matrix, one for each entry of ``index``: (n, K)."""
         array = self._recorded[name]
         return np.ascontiguousarray(array[index] if (axis == 1) != transposed else array[:, index].T)
+
+
+def _safe(squares: Array) -> bool:
+    return bool(((squares > 1e-280) & (squares < 1e280)).all())
 
 
 def _widened(array: Array) -> Array:

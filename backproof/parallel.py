@@ -34,7 +34,7 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Hold NumPy's BLAS to one thread: the blocks occupy the processors already, and its threads would wait for them."""
+    """Hold NumPy's BLAS to one thread: the blocks occupy the processors already."""
     with _controller().limit(limits=1, user_api="blas"):
         yield
 

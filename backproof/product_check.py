@@ -39,6 +39,7 @@ class Yardstick:
 
     @classmethod
     def of(cls, product: Product, operands: Operands, fmt: Format) -> Yardstick:
+        """The yardstick of one product of one step."""
         u, tau = fmt.unit_roundoff, fmt.smallest_normal
         inner = operands.recorded(product.left).shape[0 if product.left_transposed else 1]
         rows = operands.norms(product.left, product.left_transposed, 1)
@@ -213,7 +214,10 @@ def _slope_verdict(
     if abs(delta) <= allowed * u + 5 * error:
         return Verdict.ROUNDING, ""
     honest, sampled = _leaning(equation, product, operands, yardstick)
-    said = f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, where {allowed:.0f} u + {5 * error / u:.2g} u is allowed"
+    said = (
+        f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, "
+        f"where {allowed:.0f} u + {5 * error / u:.2g} u is allowed"
+    )
     if abs(sampled) <= SETTLED * honest:
         return Verdict.ROUNDING, f"{said}; honest orders of summation lean as much ({honest / u:.3g} u)"
     return Verdict.SUSPECT, f"{said}; rounding has no direction, a wrong constant has"

@@ -61,7 +61,7 @@ class RecordingWriter:
 
     def __init__(self, folder: Path, training: Training, source: Source, overwrite: bool = False) -> None:
         self._folder = folder
-        self._steps = 0
+        self.steps = 0
         self._index_crc = 0
         with writing(folder):
             _prepare(folder, overwrite)
@@ -91,16 +91,18 @@ class RecordingWriter:
             self._index.write(line)
             self._index.flush()
         self._index_crc = zlib.crc32(line, self._index_crc)
-        self._steps += 1
+        self.steps += 1
 
     def _finish(self, complete: bool) -> None:
-        seal = {"complete": complete, "steps": self._steps, "index_crc32": self._index_crc}
+        seal = {"complete": complete, "steps": self.steps, "index_crc32": self._index_crc}
         replace_file(self._folder / MANIFEST, sealed(self._manifest | seal, indent=1))
 
     def __enter__(self) -> RecordingWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with writing(self._folder):
             # Closing writes what is left in the buffer, and fails where writing failed.
             self._index.close()

@@ -46,9 +46,7 @@ class Replica:
             parameters[f"W{layer}"] = W[np.ix_(hidden[layer], hidden[layer - 1])]
             parameters[f"b{layer}"] = b[hidden[layer]]
         position = np.argsort(samples)
-        batches = tuple(
-            None if batch is None else generator.permutation(position[batch]) for batch in training.batches
-        )
+        batches = tuple(None if batch is None else generator.permutation(position[batch]) for batch in training.batches)
         X = training.X[:, samples][hidden[0]]
         permuted = Training(network, parameters, X, training.Y[:, samples], batches, training.seed, training.data)
         return Permuted(self, permuted, tuple(hidden), samples)

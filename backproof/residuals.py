@@ -102,7 +102,7 @@ class Residuals:
         if self.columns is not None and other.columns is not None:
             self.columns[start : start + len(other.columns)] = other.columns
         if len(other.suspects):
-            self.suspects = _worst(np.concatenate([self.suspects, other.suspects + (0, 0, start)]))
+            self.suspects = _worst(np.concatenate([self.suspects, other.suspects + np.array([0, 0, start])]))
         self.samples += other.samples
         self.slope_sums += other.slope_sums
 

@@ -1,8 +1,8 @@
 """The second opinion: what honest evaluations of the same inner products, in the recording's own format, are off by.
 
 An inner product is evaluated in many orders of summation (sequential, reversed, pairwise, contiguous blocks, strided
-lanes), with rounded products and, for float32, with fused multiply-add. A residual of at most :data:`SETTLED` times the worst
-of them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to back, honest
+lanes), with rounded products and, for float32, with fused multiply-add. A residual of at most :data:`SETTLED` times
+the worst of them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to back, honest
 errors do not average out, and these evaluations show it.
 """
 

@@ -55,5 +55,7 @@ def _flaw(name: str, array: Array | None, shape: tuple[int, ...], dtype: np.dtyp
         index = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), array.shape))
         where = f" at {index}" if index else ""
         count = int(array.size - np.count_nonzero(finite))
-        return Flaw(name, "non-finite", f"{name} holds {count} values that are not finite; the first is {array[index]}{where}")
+        return Flaw(
+            name, "non-finite", f"{name} holds {count} values that are not finite; the first is {array[index]}{where}"
+        )
     return None

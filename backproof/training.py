@@ -62,12 +62,16 @@ class Training:
         if m == 0 or not self.batches:
             raise BackproofError(f"{network.name}: zero samples or zero steps; nothing to train on")
         if self.X.shape != (network.sizes[0], m):
-            raise BackproofError(f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples")
+            raise BackproofError(
+                f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples"
+            )
         if self.Y.shape != network.label_shape(m):
             raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}")
         shapes = {name: array.shape for name, array in self.parameters.items()}
         if shapes != network.parameter_shapes():
-            raise BackproofError(f"{network.name}: parameters of shapes {shapes}, needed are {network.parameter_shapes()}")
+            raise BackproofError(
+                f"{network.name}: parameters of shapes {shapes}, needed are {network.parameter_shapes()}"
+            )
         check_labels(network, self.Y)
 
     @property

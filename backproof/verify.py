@@ -32,7 +32,7 @@ def steps_of(name: str, module: Implementation, training: Training) -> Iterator[
     """The steps of one implementation, one more than was asked for at most.
 
     Raises:
-        BackproofError: what the implementation raises or leaves that is no step, in one line that names it and the step.
+        BackproofError: what the implementation raises or leaves that is no step, with its name and the step.
     """
     index = 0
     try:
@@ -104,7 +104,9 @@ def verify_network(
                 judge.add_surplus()
             judge.finish()
     if given != ((now := replace(training)).initial_hash, now.data_hash):
-        raise BackproofError(f"{training.network.name}: an implementation changed the data or weights that it was given")
+        raise BackproofError(
+            f"{training.network.name}: an implementation changed the data or weights that it was given"
+        )
     return network_facts(training, judges, free)
 
 
@@ -136,7 +138,9 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
     for name, judge in judges.items():
         for target, evidence in judge.equations.items():
             layer = layers[str(_layer(network, target))]
-            entry = layer["equations"].setdefault(target, {"text": evidence.text, "shape": list(evidence.shape), "by": {}})
+            entry = layer["equations"].setdefault(
+                target, {"text": evidence.text, "shape": list(evidence.shape), "by": {}}
+            )
             if evidence.steps:
                 entry["by"][name] = evidence.to_json()
         for quantity, agreement in judge.agreement.items():
@@ -169,7 +173,8 @@ def environment(implementations: Mapping[str, Implementation]) -> Json:
         "machine": f"{platform.system()} {platform.machine()}",
         "numpy": np.__version__,
         "implementations": {
-            name: {"versions": module.versions(), "threads": module.threads()} for name, module in implementations.items()
+            name: {"versions": module.versions(), "threads": module.threads()}
+            for name, module in implementations.items()
         },
     }
 

@@ -1,7 +1,7 @@
 """The dense equation check of a step against the PyTorch step that it checks, at m = 60,000.
 
-The step: forward, loss, backward and SGD of 784-128-50-50-25-10 in float32, unrecorded. The check: every equation of the
-recorded step. Steps and checks alternate, the ratio is that of the medians. Target: at most 6.
+The step: forward, loss, backward and SGD of 784-128-50-50-25-10 in float32, unrecorded. The check: every equation of
+the recorded step. Steps and checks alternate, the ratio is that of the medians. Target: at most 6.
 Usage: ``python benchmarks/equation_check.py [--samples M] [--steps N]``
 """
 

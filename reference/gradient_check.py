@@ -186,6 +186,4 @@ def gradient_check(
         if shape != array.shape:
             raise BackproofError(f"{network.name}: the gradient of {name} has shape {shape}, needed is {array.shape}")
     values, allowances = central_differences(network, parameters, X, Y)
-    return {
-        name: float(np.max(np.abs(gradients[f"d{name}"] - values[name]) / allowances[name])) for name in values
-    }
+    return {name: float(np.max(np.abs(gradients[f"d{name}"] - values[name]) / allowances[name])) for name in values}

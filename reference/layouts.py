@@ -112,18 +112,22 @@ class SequentialColumns(Columns):
 
     @classmethod
     def affine(cls, W: Array, A: Array, b: Array) -> Array:  # type: ignore[override]
+        """As :meth:`Columns.affine`, front to back."""
         return cls._product(W, A) + b
 
     @classmethod
     def back(cls, W: Array, dZ: Array) -> Array:  # type: ignore[override]
+        """As :meth:`Columns.back`, front to back."""
         return cls._product(W.T, dZ)
 
     @classmethod
     def weight_gradient(cls, dZ: Array, A: Array) -> Array:  # type: ignore[override]
+        """As :meth:`Columns.weight_gradient`, front to back."""
         return cls._product(dZ, A.T)
 
     @staticmethod
     def bias_gradient(dZ: Array) -> Array:
+        """As :meth:`Columns.bias_gradient`, one sample after the other."""
         return np.add.accumulate(dZ, axis=1)[:, -1:]
 
 

@@ -25,7 +25,8 @@ def shifted_log_sum(Z: Array, axis: int) -> tuple[Array, Array]:
 def cross_entropy(Z: Array, Y: Array, axis: int, divisor: int) -> Array:
     """``-sum_i y_i log softmax(z)_i / divisor`` = sum of ``logsumexp(z) - z_true``, over the divisor.
 
-    Both terms are taken relative to the largest z of the sample, so that max, which cancels, costs no digits. ``Y`` has Z's shape (one-hot) or length 1 along ``axis`` (integer labels; no one-hot matrix is built).
+    Both terms are taken relative to the largest z of the sample, so that max, which cancels, costs no digits.
+    ``Y`` has Z's shape (one-hot) or length 1 along ``axis`` (integer labels; no one-hot matrix is built).
     """
     shifted, log_sum = shifted_log_sum(Z, axis)
     if np.issubdtype(Y.dtype, np.integer):

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 def softmax_jacobian(Z: Array) -> Array:
     """``J_s = diag(a_s) - a_s a_s^T`` of each sample s. ``Z`` is n x m (a sample a column) -> m x n x n."""
-    A = softmax(Z, axis=0).T                                        # m x n
+    A = softmax(Z, axis=0).T  # m x n
     return A[:, :, None] * np.eye(A.shape[1], dtype=A.dtype) - A[:, :, None] * A[:, None, :]
 
 

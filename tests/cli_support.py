@@ -85,7 +85,9 @@ def spawn(*arguments: object, cwd: Path = ROOT, flags: Iterable[str] = (), **var
     return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
-def project(folder: Path, code: str | None = None, networks: str = SMALL, reference: str | None = "reference.network") -> Path:
+def project(
+    folder: Path, code: str | None = None, networks: str = SMALL, reference: str | None = "reference.network"
+) -> Path:
     """A project whose one implementation, ``mine``, is the module ``code``, or else the reference itself."""
     module = "reference.network" if code is None else next(unused)
     folder.mkdir(parents=True, exist_ok=True)

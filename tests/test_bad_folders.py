@@ -39,7 +39,9 @@ def reports(at_home, capsys):
 def test_a_file_in_the_place_of_the_folder(at_home, capsys, command):
     (at_home / "taken").write_text("mine")
     for output in ("taken", "taken/deeper"):
-        call(capsys, *COMMANDS[command], "--output", output).refused(f"cannot write to {output}", "choose another folder")
+        call(capsys, *COMMANDS[command], "--output", output).refused(
+            f"cannot write to {output}", "choose another folder"
+        )
     assert (at_home / "taken").read_text() == "mine"
 
 
@@ -99,7 +101,8 @@ EVIDENCE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda r: [(r / "summary.json").unlink(), (r / "summary.json").mkdir()], ["summary.json is missing"],
     ),
     "summary cut": (
-        lambda r: (r / "summary.json").write_bytes((r / "summary.json").read_bytes()[:-9]), ["summary.json is not valid JSON"],
+        lambda r: (r / "summary.json").write_bytes((r / "summary.json").read_bytes()[:-9]),
+        ["summary.json is not valid JSON"],
     ),
     "summary empty": (lambda r: (r / "summary.json").write_bytes(b""), ["summary.json is not valid JSON"]),
     "summary not UTF-8": (lambda r: (r / "summary.json").write_bytes(b'{"schema": "\xff"}'), ["not valid JSON"]),
@@ -111,8 +114,8 @@ EVIDENCE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "network without facts": (
         lambda r: change(r / "summary.json", lambda s: s["networks"].update(small={})), ["incomplete", "specification"],
     ),
-    "numbers as text": (
-        lambda r: change(r / "small" / "layer-1.json", lambda s: s["equations"]["Z1"]["by"]["mine"].update(ratio="large")),
+    "an equation without numbers": (
+        lambda r: change(r / "small" / "layer-1.json", lambda s: s["equations"]["Z1"].update(by={"mine": {}})),
         ["incomplete"],
     ),
     "layer missing": (lambda r: (r / "small" / "layer-2.json").unlink(), ["layer-2.json", "No such file", "verify"]),

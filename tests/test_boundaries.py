@@ -166,11 +166,10 @@ def test_no_test_or_function_is_defined_twice(name):
 
 def tracked() -> list[Path]:
     """Every text file of the checkout that is not ignored."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False
-    )
-    names = listed.stdout.decode().split("\0")
-    return [ROOT / name for name in names if name and (ROOT / name).is_file() and b"\0" not in (ROOT / name).read_bytes()]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()]
 
 
 def test_no_file_names_a_path_of_this_machine():

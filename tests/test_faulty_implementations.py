@@ -85,7 +85,8 @@ def test_structure(verify_faulty, fault):
 
 def test_starts_elsewhere(verify_faulty):
     """One unit in the last place is enough, whatever the equations say of it."""
-    outcome, findings = verify_faulty(faulty(AT_STEP_1.format('tensors["b2"] = np.nextafter(tensors["b2"], np.float32(1))')))
+    line = 'tensors["b2"] = np.nextafter(tensors["b2"], np.float32(1))'
+    outcome, findings = verify_faulty(faulty(AT_STEP_1.format(line)))
     assert outcome.code == 1
     found = [(finding["step"], finding["message"]) for finding in findings if finding["kind"] == "continuity"]
     assert found == [(1, "b2 at the start of step 1 is not what step 0 left")]
@@ -99,10 +100,13 @@ def test_no_step_at_all(verify_faulty):
     ]  # fmt: skip
 
 
-ENDLESS = faulty("") + """
+ENDLESS = (
+    faulty("")
+    + """
     while True:
         yield step
 """
+)
 
 
 def test_too_many_steps(verify_faulty):
@@ -127,7 +131,10 @@ def test_all_samples_by_their_indices(verify_faulty):
 
 
 ABORTS = {
-    "raises": ('raise ValueError("no luck\\n  at all")', ("'mine'", "ValueError", "step 1 of small", "no luck", ".py:9")),
+    "raises": (
+        'raise ValueError("no luck\\n  at all")',
+        ("'mine'", "ValueError", "step 1 of small", "no luck", ".py:9"),
+    ),
     "divides by zero": ("1 // 0", ("'mine'", "ZeroDivisionError", "step 1 of small")),
     "ends the process": ("raise SystemExit(0)", ("'mine'", "SystemExit", "step 1 of small")),
     "writes into X": ("training.X[0, 0] = 1", ("'mine'", "step 1 of small", "read-only")),
@@ -155,7 +162,9 @@ def test_no_traceback(tmp_path):
     assert not (tmp_path / "reports" / "summary.json").exists()
 
 
-@pytest.mark.parametrize(("code", "said"), [(faulty(AT_STEP_1.format("return")), "left 1 steps"), (ENDLESS, "more than 3")])
+@pytest.mark.parametrize(
+    ("code", "said"), [(faulty(AT_STEP_1.format("return")), "left 1 steps"), (ENDLESS, "more than 3")]
+)
 def test_record_refuses_another_number_of_steps(tmp_path, capsys, monkeypatch, code, said):
     enter(project(tmp_path, code), monkeypatch)
     options = ("--implementation", "mine", *RUN[1:], "--output", "r")

@@ -62,6 +62,23 @@ def test_every_order_is_exact_on_integers(K: int, dtype: str) -> None:
     np.testing.assert_array_equal(inner.envelope(expected), np.zeros(4))
 
 
+@pytest.mark.parametrize("size", [96, 192, 240, 320, 384, 448, 640, 768])
+def test_the_block_sizes_of_matrix_libraries_are_among_the_orders(size: int) -> None:
+    """Repeated operands, whose rounding errors drift: each block from its own zero, fused, then added to the rest."""
+    generator = np.random.default_rng(size)
+    K, n = 1500, 300
+    left, right = (generator.standard_normal((n, 3)).astype(np.float32)[:, np.arange(K) % 3] for _ in "AB")
+    total = np.zeros(n, np.float32)
+    for start in range(0, K, size):
+        block = np.zeros(n, np.float32)
+        for k in range(start, min(start + size, K)):
+            block = (left[:, k].astype(np.float64) * right[:, k] + block).astype(np.float32)
+        total = total + block
+    inner = InnerProducts(left, right, None)
+    exact = inner.exact()
+    assert (np.abs(total - exact) <= inner.envelope(exact)).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("K", [1, 3, 50, 700])
 def test_every_order_is_within_the_ceiling(K: int, dtype: str) -> None:

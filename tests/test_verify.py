@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_mini_batches_and_recordings(tmp_path, capsys, monkeypatch):
     drawn = [[step.samples.tolist() for step in recording.steps()] for recording in recordings]
     assert all(samples == drawn[0] for samples in drawn)
     assert [len(samples) for samples in drawn[0]] == [20, 20, 10, 20]
-    assert sorted(sum(drawn[0][:3], [])) == list(range(50))
+    assert sorted(chain(*drawn[0][:3])) == list(range(50))
     checked = call(capsys, "check", *folders)
     wanted = 4 * len(equations(NETWORKS["row_major"]))
     assert checked.code == 0

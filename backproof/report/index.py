@@ -40,15 +40,17 @@ def sentence(summary: Json) -> str:
     covered, of = summary["coverage"]["checked"], summary["coverage"]["of"]
     runs = sum(len(facts["implementations"]) for facts in summary["networks"].values())
     what = f"{covered} of {of} equations of {runs} runs"
-    wrong = [(n, i, r) for n, f in summary["networks"].items() for i, r in f["implementations"].items() if r["findings"]]
+    wrong = [
+        (n, i, r) for n, f in summary["networks"].items() for i, r in f["implementations"].items() if r["findings"]
+    ]
     if not wrong:
         return f"All within rounding: {what} were checked."
     network, name, run = wrong[0]
     first = run["findings"][0]
     layer = f", layer {first['layer']}" if first["layer"] else ""
     return (
-        f"{summary['verdict'].capitalize()}: {len(wrong)} of {runs} runs are not within rounding ({what} were checked). "
-        f"First: {network} by {name}, step {first['step']}{layer}, {first['quantity']}: {first['message']}."
+        f"{summary['verdict'].capitalize()}: {len(wrong)} of {runs} runs are not within rounding "
+        f"({what} were checked). First: {network} by {name}, step {first['step']}{layer}, {first['quantity']}: {first['message']}."
     )
 
 
@@ -62,10 +64,11 @@ def page(summary: Json) -> str:
     settings, where = summary["settings"], summary["environment"]
     samples = "every sample" if settings["samples"] is None else f"{settings['samples']} samples"
     batch = "in one batch" if settings["batch_size"] is None else f"in batches of {settings['batch_size']}"
+    training = f"{settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}"
     parts = [
         TITLE.strip(),
         f"**{text(sentence(summary))}**",
-        f"Data: {text(settings['data'])}, {samples} {batch}, {settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}.",
+        f"Data: {text(settings['data'])}, {samples} {batch}, {training}.",
         markdown([list(map(text, row)) for row in rows(summary)], HEADERS),
         _reading(summary),
         "## Layers",
@@ -82,13 +85,13 @@ def _reading(summary: Json) -> str:
     line = [text(cell) for cell in next(rows(summary))]
     return (
         "## How to read a line\n\n"
-        f"The first line says: **{line[0]}** run by **{line[1]}** is *{line[2]}*. Of the equations of its steps, {line[3]} were "
-        f"checked. The sum that came closest to its limit is `{line[4]}`: its largest residual anywhere is {line[5]} units of "
-        f"rounding where no rounding can pass {line[6]}, and its tightest element used {line[7]} of its budget. Compared "
-        f"end to end with the float64 reference, the quantity in brackets used {line[8].split(' (')[0]} of what the "
-        f"reference's own replicas allow. After the last step the parameters are {line[9]} of the distance travelled apart "
-        f"from the float64 run; the replicas, which differ from each other by the order of summation only, are {line[10]} "
-        "apart."
+        f"The first line says: **{line[0]}** run by **{line[1]}** is *{line[2]}*. Of the equations of its steps, {line[3]} "
+        f"were checked. The sum that came closest to its limit is `{line[4]}`: its largest residual anywhere is {line[5]} "
+        f"units of rounding where no rounding can pass {line[6]}, and its tightest element used {line[7]} of its budget. "
+        f"Compared end to end with the float64 reference, the quantity in brackets used {line[8].split(' (')[0]} of what "
+        f"the reference's own replicas allow. After the last step the parameters are {line[9]} of the distance travelled "
+        f"apart from the float64 run; the replicas, which differ from each other by the order of summation only, are "
+        f"{line[10]} apart."
     )
 
 

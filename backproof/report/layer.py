@@ -8,6 +8,14 @@ from typing import Any
 from backproof.evidence import BINS, Json
 from backproof.report.tables import code, element, markdown, number, percent, precise, shape, text
 
+EQUATION_HEADERS = (
+    "equation", "shape", "by", "ratio", "ceiling", "used", "worst element", "recorded", "exact", "step", "verdict",
+)  # fmt: skip
+AGREEMENT_HEADERS = (
+    "quantity", "by", "absolute", "relative to largest", "ULPs", "replicas", "used of bound", "worst element",
+    "recorded", "float64", "left out", "verdict",
+)  # fmt: skip
+
 
 def page(network: str, facts: Json, layer: Json, dtype: str) -> str:
     """One layer: its equations, its agreement, its worst elements, and what was not checked.
@@ -51,20 +59,20 @@ def _findings(facts: Json, layer: Json) -> Iterator[str]:
 def _equations(layer: Json) -> Iterator[str]:
     yield "## Do its equations hold?"
     yield (
-        "Each recorded array against the same equation evaluated in float64 on the recorded operands. *Ratio*: the largest "
-        "residual in units of rounding; *ceiling*: what no rounding can pass; *used*: the largest part of an element's budget."
+        "Each recorded array against the same equation evaluated in float64 on the recorded operands. *Ratio*: the "
+        "largest residual in units of rounding; *ceiling*: what no rounding can pass; *used*: the largest part of an "
+        "element's budget."
     )
     rows = [
         [
-            entry["text"], shape(entry["shape"]), text(name), number(by["ratio"]), number(by["ceiling"]), percent(by["fraction"]),
-            element(target, by["worst"]["index"], entry["shape"]), precise(by["worst"]["recorded"]),
+            entry["text"], shape(entry["shape"]), text(name), number(by["ratio"]), number(by["ceiling"]),
+            percent(by["fraction"]), element(target, by["worst"]["index"], entry["shape"]), precise(by["worst"]["recorded"]),
             precise(by["worst"]["exact"]), str(by["worst"]["step"]), by["verdict"],
         ]
         for target, entry in _in_order(layer["equations"])
         for name, by in entry["by"].items()
     ]  # fmt: skip
-    headers = ["equation", "shape", "by", "ratio", "ceiling", "used", "worst element", "recorded", "exact", "step", "verdict"]
-    yield markdown(rows, headers)
+    yield markdown(rows, EQUATION_HEADERS)
 
 
 def _agreement(layer: Json) -> Iterator[str]:
@@ -73,23 +81,19 @@ def _agreement(layer: Json) -> Iterator[str]:
     yield "## Do the implementations agree?"
     yield (
         "Each quantity end to end against the reference in float64, from the parameters that the implementation had "
-        "before the step. *Bound*: 16 times what the reference's own replicas disagree by, 4 u of the largest value added; "
-        "*left out*: samples whose ReLU masks differ because a Z straddles 0 within rounding."
+        "before the step. *Bound*: 16 times what the reference's own replicas disagree by, 4 u of the largest value "
+        "added; *left out*: samples whose ReLU masks differ because a Z straddles 0 within rounding."
     )
     rows = [
         [
-            quantity, text(name), number(by["absolute"]), number(by["relative"]), number(by["ulps"]), number(by["envelope"]),
-            percent(by["fraction"]), element(quantity, by["worst"]["index"], by["worst"]["index"]),
+            quantity, text(name), number(by["absolute"]), number(by["relative"]), number(by["ulps"]),
+            number(by["envelope"]), percent(by["fraction"]), element(quantity, by["worst"]["index"], by["worst"]["index"]),
             precise(by["worst"]["recorded"]), precise(by["worst"]["exact"]), str(by["left_out"]), by["verdict"],
         ]
         for quantity, entry in _in_order(layer["agreement"])
         for name, by in entry["by"].items()
     ]  # fmt: skip
-    headers = [
-        "quantity", "by", "absolute", "relative to largest", "ULPs", "replicas", "used of bound", "worst element",
-        "recorded", "float64", "left out", "verdict",
-    ]  # fmt: skip
-    yield markdown(rows, headers)
+    yield markdown(rows, AGREEMENT_HEADERS)
 
 
 def _spread(layer: Json) -> Iterator[str]:
@@ -120,7 +124,9 @@ def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
             lines.append(f"- `{target}`: elements whose operands are all zero agree for nothing: {shares}.")
         for name, run in facts["implementations"].items():
             if count := run["unchecked"].get(target):
-                lines.append(f"- `{target}` of {text(name)}: not judged in {count} steps, because it or an operand is unsound.")
+                lines.append(
+                    f"- `{target}` of {text(name)}: not judged in {count} steps, because it or an operand is unsound."
+                )
     yield "\n".join(lines) or "Nothing: every equation was judged on every element."
 
 

@@ -35,7 +35,9 @@ def clear(folder: Path) -> list[str]:
         probe.write_bytes(b"")
         probe.unlink()
         if (folder / INDEX).exists() and not (folder / INDEX).read_bytes().startswith(TITLE.encode()):
-            raise BackproofError(f"{folder / INDEX} is no report of 'backproof verify'; choose another folder, or move it")
+            raise BackproofError(
+                f"{folder / INDEX} is no report of 'backproof verify'; choose another folder, or move it"
+            )
         evidence = [path for path in folder.glob("*/layer-*.json") if _is_evidence(path)]
         for path in [folder / SUMMARY, folder / INDEX]:
             path.unlink(missing_ok=True)
@@ -83,16 +85,21 @@ def read(folder: Path) -> tuple[Json, dict[str, dict[int, Json]]]:
         BackproofError: when something is missing, cannot be read, or has another schema.
     """
     if not (folder / SUMMARY).is_file():
-        raise BackproofError(f"{folder / SUMMARY} is missing: no finished verify has written there; run 'backproof verify'")
+        raise BackproofError(
+            f"{folder / SUMMARY} is missing: no finished verify has written there; run 'backproof verify'"
+        )
     summary = _load(folder / SUMMARY)
     layers = {}
     for name, facts in summary["networks"].items():
         network = Network.from_dict(facts["specification"])
         if network.name != name:
             raise BackproofError(
-                f"{folder / SUMMARY}: network {name!r} has the specification of {network.name!r}; run 'backproof verify' again"
+                f"{folder / SUMMARY}: network {name!r} has the specification of {network.name!r}; "
+                "run 'backproof verify' again"
             )
-        layers[name] = {number: _layer(folder / name / f"layer-{number}.json") for number in range(1, network.depth + 1)}
+        layers[name] = {
+            number: _layer(folder / name / f"layer-{number}.json") for number in range(1, network.depth + 1)
+        }
     return summary, layers
 
 

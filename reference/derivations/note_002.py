@@ -39,7 +39,7 @@ def g(name: str, z: Array) -> Array:
 def g_prime(name: str, z: Array) -> Array:
     """Their derivatives. At z = 0, where there is none, the left one: 0 for ReLU and 0.001 for leaky ReLU."""
     if name == "tanh":
-        return 1 - np.tanh(z) ** 2                  # da/dz = 1 - tanh^2(z)
+        return 1 - np.tanh(z) ** 2  # da/dz = 1 - tanh^2(z)
     if name == "relu":
         return np.where(z > 0, 1.0, 0.0)
     if name == "leaky_relu":
@@ -64,11 +64,11 @@ def dz_through_chain(a: Array, y: Array) -> Array:
 def forward(X: Array, parameters: Tensors, activation: str) -> Tensors:
     """``Z[l] = W[l] A[l-1] + b[l]``, ``A[l] = g[l](Z[l])``, sigmoid in the last layer. ``X`` is (n0, m)."""
     L = len(parameters) // 2
-    A = X                                                           # A[0]                          (n0, m)
+    A = X  # A[0]                          (n0, m)
     cache: Tensors = {}
     for l in range(1, L + 1):  # noqa: E741 - the note's own index of layers
-        Z = parameters[f"W{l}"] @ A + parameters[f"b{l}"]           # (n[l], n[l-1]) (n[l-1], m) + (n[l], 1)
-        A = sigma(Z) if l == L else g(activation, Z)                # A[l] = g[l](Z[l])             (n[l], m)
+        Z = parameters[f"W{l}"] @ A + parameters[f"b{l}"]  # (n[l], n[l-1]) (n[l-1], m) + (n[l], 1)
+        A = sigma(Z) if l == L else g(activation, Z)  # A[l] = g[l](Z[l])             (n[l], m)
         cache |= {f"Z{l}": Z, f"A{l}": A}
     return cache
 
@@ -78,16 +78,16 @@ def backward(X: Array, Y: Array, parameters: Tensors, cache: Tensors, activation
     L = len(parameters) // 2
     m = X.shape[1]
     gradients: Tensors = {}
-    dZ = cache[f"A{L}"] - Y                                         # dz[2] = A[2] - y              (n[L], m)
+    dZ = cache[f"A{L}"] - Y  # dz[2] = A[2] - y              (n[L], m)
     for l in range(L, 0, -1):  # noqa: E741
         A_prev = X if l == 1 else cache[f"A{l - 1}"]
-        dW = 1 / m * dZ @ A_prev.T                                  # dW[l] = 1/m dZ[l] A[l-1]T     (n[l], n[l-1])
-        db = 1 / m * np.sum(dZ, axis=1, keepdims=True)              # db[l] = 1/m np.sum(dZ[l])     (n[l], 1)
+        dW = 1 / m * dZ @ A_prev.T  # dW[l] = 1/m dZ[l] A[l-1]T     (n[l], n[l-1])
+        db = 1 / m * np.sum(dZ, axis=1, keepdims=True)  # db[l] = 1/m np.sum(dZ[l])     (n[l], 1)
         gradients |= {f"dZ{l}": dZ, f"dW{l}": dW, f"db{l}": db}
         if l > 1:
-            dA = parameters[f"W{l}"].T @ dZ                         # dA[l-1] = W[l]T dZ[l]         (n[l-1], m)
+            dA = parameters[f"W{l}"].T @ dZ  # dA[l-1] = W[l]T dZ[l]         (n[l-1], m)
             gradients[f"dA{l - 1}"] = dA
-            dZ = dA * g_prime(activation, cache[f"Z{l - 1}"])       # dZ[l] = dA[l] * g'[l](Z[l])   (n[l-1], m)
+            dZ = dA * g_prime(activation, cache[f"Z{l - 1}"])  # dZ[l] = dA[l] * g'[l](Z[l])   (n[l-1], m)
     return gradients
 
 
@@ -118,18 +118,18 @@ def step_by_neuron(x: Array, Y: Array, parameters: Tensors, activation: str) -> 
         for k in range(n1):
             z = float(b1[k, 0])
             for j in range(n0):
-                z += W1[k, j] * x[j, i]                             # z_k[1] = w_k[1] x + b_k[1]
-            a = float(g(activation, np.asarray(z)))                 # a_k(z_k[1])
+                z += W1[k, j] * x[j, i]  # z_k[1] = w_k[1] x + b_k[1]
+            a = float(g(activation, np.asarray(z)))  # a_k(z_k[1])
             q["Z1"][k, i], q["A1"][k, i] = z, a
-            z_out += W2[0, k] * a                                   # z_1[2] = W_11 a_1 + ... + W_1n a_n + b
-        a_out = 1 / (1 + math.exp(-z_out))                          # a = 1 / (1 + e^-z)
-        dz_out = a_out - Y[0, i]                                    # dz[2] = a[2] - y
+            z_out += W2[0, k] * a  # z_1[2] = W_11 a_1 + ... + W_1n a_n + b
+        a_out = 1 / (1 + math.exp(-z_out))  # a = 1 / (1 + e^-z)
+        dz_out = a_out - Y[0, i]  # dz[2] = a[2] - y
         q["Z2"][0, i], q["A2"][0, i], q["dZ2"][0, i] = z_out, a_out, dz_out
         q["db2"][0, 0] += dz_out / m
         for k in range(n1):
             q["dW2"][0, k] += dz_out * q["A1"][k, i] / m
-            da = W2[0, k] * dz_out                                  # da_k[1] = W_1k[2] dz[2]
-            dz = da * float(g_prime(activation, q["Z1"][k, i]))     # dz_k[1] = da_k[1] g'(z_k[1])
+            da = W2[0, k] * dz_out  # da_k[1] = W_1k[2] dz[2]
+            dz = da * float(g_prime(activation, q["Z1"][k, i]))  # dz_k[1] = da_k[1] g'(z_k[1])
             q["dA1"][k, i], q["dZ1"][k, i] = da, dz
             q["db1"][k, 0] += dz / m
             for j in range(n0):

@@ -30,10 +30,10 @@ def forward(X: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> Tensors:
     Returns:
         ``Z1``, ``A1``, ``Z2``, ``A2``, each 10 x m: a sample a column.
     """
-    Z1 = W1 @ X.T + b1              # z' = w' x^T + b           10 x 784, 784 x m, (10 x 1) -> 10 x m
-    A1 = np.maximum(0, Z1)          # A_k,i = max(0, z_k,i)     10 x m
-    Z2 = W2 @ A1 + b2               # z^2 = w^2 A' + b^2        10 x 10, 10 x m, (10 x 1) -> 10 x m
-    A2 = softmax(Z2)                # A(2) = softmax(z^2)       10 x m
+    Z1 = W1 @ X.T + b1  # z' = w' x^T + b           10 x 784, 784 x m, (10 x 1) -> 10 x m
+    A1 = np.maximum(0, Z1)  # A_k,i = max(0, z_k,i)     10 x m
+    Z2 = W2 @ A1 + b2  # z^2 = w^2 A' + b^2        10 x 10, 10 x m, (10 x 1) -> 10 x m
+    A2 = softmax(Z2)  # A(2) = softmax(z^2)       10 x m
     return {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2}
 
 
@@ -58,13 +58,13 @@ def backward(X: Array, y: Array, W2: Array, cache: Tensors) -> Tensors:
     Returns:
         ``dZ2``, ``dW2``, ``db2``, ``dA1``, ``dZ1``, ``dW1``, ``db1``.
     """
-    dZ2 = output_delta(cache["A2"], y)              # dZ(2) = 1/m (A(2) - Y)        10 x m
-    dW2 = dZ2 @ cache["A1"].T                       # 1/m (A2 - Y) (A1)^T           10 x m, m x 10
-    db2 = dZ2.sum(axis=1, keepdims=True)            # add up the cols of it         10 x m -> 10 x 1
-    dA1 = W2.T @ dZ2                                # dA(1) = W_2^T dZ(2)           10 x 10, 10 x m
-    dZ1 = dA1 * (cache["Z1"] > 0)                   # dA(1) (.) (Z(1) > 0)          10 x m
-    dW1 = dZ1 @ X                                   # dW_1 = dz(1) X                10 x m, m x 784
-    db1 = dZ1.sum(axis=1, keepdims=True)            # sum_i dz(1)_i                 10 x m -> 10 x 1
+    dZ2 = output_delta(cache["A2"], y)  # dZ(2) = 1/m (A(2) - Y)        10 x m
+    dW2 = dZ2 @ cache["A1"].T  # 1/m (A2 - Y) (A1)^T           10 x m, m x 10
+    db2 = dZ2.sum(axis=1, keepdims=True)  # add up the cols of it         10 x m -> 10 x 1
+    dA1 = W2.T @ dZ2  # dA(1) = W_2^T dZ(2)           10 x 10, 10 x m
+    dZ1 = dA1 * (cache["Z1"] > 0)  # dA(1) (.) (Z(1) > 0)          10 x m
+    dW1 = dZ1 @ X  # dW_1 = dz(1) X                10 x m, m x 784
+    db1 = dZ1.sum(axis=1, keepdims=True)  # sum_i dz(1)_i                 10 x m -> 10 x 1
     return {"dZ2": dZ2, "dW2": dW2, "db2": db2, "dA1": dA1, "dZ1": dZ1, "dW1": dW1, "db1": db1}
 
 

@@ -45,12 +45,12 @@ def forward(X: Array, W1: Array, b1: Array, W2: Array, b2: Array, W3: Array, b3:
     Returns:
         ``H``, ``A``, ``O``, ``q``, ``S``, ``P``.
     """
-    H = X @ W1 + b1                 # H = X W1 + b1         n x d, d x h, 1 x h -> n x h     4 x 2
-    A = relu(H)                     # A = Relu(X W1 + b1)   n x h                            4 x 2
-    O = A @ W2 + b2                 # O = A W2 + b2         n x h, h x e, 1 x e -> n x e     4 x 3  # noqa: E741
-    q = relu(O)                     # q = Relu(O)           n x e                            4 x 3
-    S = q @ W3 + b3                 # S = q W3 + b3         n x e, e x c, 1 x c -> n x c     4 x 2
-    P = softmax(S)                  # P = softmax(S)        n x c                            4 x 2
+    H = X @ W1 + b1  # H = X W1 + b1         n x d, d x h, 1 x h -> n x h     4 x 2
+    A = relu(H)  # A = Relu(X W1 + b1)   n x h                            4 x 2
+    O = A @ W2 + b2  # O = A W2 + b2         n x h, h x e, 1 x e -> n x e     4 x 3  # noqa: E741
+    q = relu(O)  # q = Relu(O)           n x e                            4 x 3
+    S = q @ W3 + b3  # S = q W3 + b3         n x e, e x c, 1 x c -> n x c     4 x 2
+    P = softmax(S)  # P = softmax(S)        n x c                            4 x 2
     return {"H": H, "A": A, "O": O, "q": q, "S": S, "P": P}
 
 
@@ -66,17 +66,17 @@ def backward(X: Array, T: Array, W2: Array, W3: Array, cache: Tensors) -> Tensor
     Returns:
         ``dS``, ``dW3``, ``db3``, ``dq``, ``dO``, ``dW2``, ``db2``, ``dA``, ``dH``, ``dW1``, ``db1``.
     """
-    dS = cache["P"] - T                             # dL/ds = p - T                     n x c         4 x 2
-    dW3 = cache["q"].T @ dS                         # q^T (p - T)                       e x n, n x c  3 x 2
-    db3 = dS.sum(axis=0, keepdims=True)             # 1 . dL/ds, 1 a row of n ones      1 x c         1 x 2
-    dq = dS @ W3.T                                  # (p - T) W3^T                      n x c, c x e  4 x 3
-    dO = relu_prime(cache["O"]) * dq                # Relu'(o) (.) dL/dq                n x e         4 x 3
-    dW2 = cache["A"].T @ dO                         # A^T [Relu'(o) (.) dL/dq]          h x n, n x e  2 x 3
-    db2 = dO.sum(axis=0, keepdims=True)             # 1 . dL/do                         1 x e         1 x 3
-    dA = dO @ W2.T                                  # dL/do W2^T                        n x e, e x h  4 x 2
-    dH = relu_prime(cache["H"]) * dA                # f'(H) (.) dL/dA                   n x h         4 x 2
-    dW1 = X.T @ dH                                  # X^T [f'(H) (.) dL/dA]             d x n, n x h  3 x 2
-    db1 = dH.sum(axis=0, keepdims=True)             # 1 . dL/dH                         1 x h         1 x 2
+    dS = cache["P"] - T  # dL/ds = p - T                     n x c         4 x 2
+    dW3 = cache["q"].T @ dS  # q^T (p - T)                       e x n, n x c  3 x 2
+    db3 = dS.sum(axis=0, keepdims=True)  # 1 . dL/ds, 1 a row of n ones      1 x c         1 x 2
+    dq = dS @ W3.T  # (p - T) W3^T                      n x c, c x e  4 x 3
+    dO = relu_prime(cache["O"]) * dq  # Relu'(o) (.) dL/dq                n x e         4 x 3
+    dW2 = cache["A"].T @ dO  # A^T [Relu'(o) (.) dL/dq]          h x n, n x e  2 x 3
+    db2 = dO.sum(axis=0, keepdims=True)  # 1 . dL/do                         1 x e         1 x 3
+    dA = dO @ W2.T  # dL/do W2^T                        n x e, e x h  4 x 2
+    dH = relu_prime(cache["H"]) * dA  # f'(H) (.) dL/dA                   n x h         4 x 2
+    dW1 = X.T @ dH  # X^T [f'(H) (.) dL/dA]             d x n, n x h  3 x 2
+    db1 = dH.sum(axis=0, keepdims=True)  # 1 . dL/dH                         1 x h         1 x 2
     return {
         "dS": dS, "dW3": dW3, "db3": db3, "dq": dq, "dO": dO, "dW2": dW2, "db2": db2,
         "dA": dA, "dH": dH, "dW1": dW1, "db1": db1,
