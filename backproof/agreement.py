@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.network import KINKED, Network
-from backproof.replicas import REPLICAS, Permuted, split
+from backproof.replicas import Replicas, split
 from backproof.rounding import format_of, ulps
-from backproof.training import Reference, Step, Training
+from backproof.training import Step
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
@@ -79,29 +79,22 @@ class AgreementChecker:
     """Compares the steps of one run with the reference, one at a time.
 
     Args:
-        training: what the run was given.
-        reference: the configured NumPy network.
+        replicas: of the run's training; several runs of one training share them.
     """
 
-    def __init__(self, training: Training, reference: Reference) -> None:
-        self._training = training
-        self._reference = reference
-        self._whole: tuple[Training, list[Permuted]] | None = None
+    def __init__(self, replicas: Replicas) -> None:
+        self._replicas = replicas
 
     def check(self, step: Step) -> list[Agreement]:
         """Every quantity of a sound step, in the order of the step's tensors (the parameters before it left out)."""
-        network = self._training.network
-        truth_run, permutations = self._runs(step)
+        replicas = self._replicas if step.samples is None else self._of_batch(step.samples)
+        network, X = replicas.training.network, {"X": replicas.truth.X}
         parameters = {name: np.ascontiguousarray(step.tensors[name]) for name in network.parameter_shapes()}
-        wide = {name: array.astype(np.float64) for name, array in parameters.items()}
-        X = {"X": truth_run.X}
-        truth = {**next(iter(self._reference.record(replace(truth_run, parameters=wide)))).tensors, **X}
-        names = [name for name in network.shapes(truth_run.samples) if name not in parameters]
-        envelope = dict.fromkeys(names, 0.0)
-        for permuted in permutations:
-            own = next(iter(permuted.with_parameters(parameters).run(self._reference))).tensors
-            undone = {name: permuted.undo(name, array) if name != "loss" else array for name, array in own.items()}
-            for name, difference in _differences(network, undone | X, truth)[0]:
+        exact, runs = replicas.one_step(parameters)
+        truth = {**exact.tensors, **X}
+        envelope = dict.fromkeys(exact.tensors, 0.0)
+        for run in runs:
+            for name, difference in _differences(network, {**run.tensors, **X}, truth)[0]:
                 envelope[name] = max(envelope[name], float(np.abs(difference).max(initial=0.0)))
         differences, left_out = _differences(network, {**step.tensors, **X}, truth)
         return [
@@ -109,17 +102,10 @@ class AgreementChecker:
             for name, difference in differences
         ]
 
-    def _runs(self, step: Step) -> tuple[Training, list[Permuted]]:
-        """The batch of this step as a one-step training, in float64 and permuted; kept for a full-batch run."""
-        if step.samples is None and self._whole is not None:
-            return self._whole
-        X, Y = self._training.batch(step.samples)
-        batch = replace(self._training, X=X, Y=Y, batches=(None,))
-        truth = replace(batch, X=X.astype(np.float64), Y=Y if Y.dtype.kind in "iu" else Y.astype(np.float64))
-        runs = truth, [replica.permuted(batch) for replica in REPLICAS]
-        if step.samples is None:
-            self._whole = runs
-        return runs
+    def _of_batch(self, samples: Array) -> Replicas:
+        training = self._replicas.training
+        X, Y = training.batch(samples)
+        return Replicas(replace(training, X=X, Y=Y, batches=(None,)), self._replicas.reference)
 
 
 def flipped(network: Network, first: Tensors, second: Tensors) -> Array:

@@ -41,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("backproof: interrupted; nothing of this run is kept as complete", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader of our output (head, say) is gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # its reader (head, say) is gone
         return 2
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -50,7 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"backproof: error: {where}{error.strerror or error}; choose another path, or change this one",
             file=sys.stderr,
         )
+        _give_up_output()
         return 2
+
+
+def _give_up_output() -> None:
+    """Drop what standard output still holds if it cannot be written: Python would fail over it again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Parser(argparse.ArgumentParser):

@@ -101,7 +101,7 @@ def check(options: argparse.Namespace) -> int:
     for folder in options.recording:
         recording = Recording(folder, partial=options.partial)
         steps = recording.steps_written
-        judge = Judge(recording.training, steps, reference=None)
+        judge = Judge(recording.training, steps, replicas=None)
         with _progress(steps) as advance:
             for step in recording.steps():
                 judge.consume(step)

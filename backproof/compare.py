@@ -13,6 +13,7 @@ from backproof.equations import equations
 from backproof.errors import BackproofError
 from backproof.judge import Judge
 from backproof.recording import Recording
+from backproof.replicas import Replicas
 from backproof.rounding import ulps
 from backproof.training import Reference, Step
 from backproof.verdict import Verdict
@@ -73,11 +74,10 @@ def compare_recordings(
             number of steps, or other samples in a step.
     """
     _same_training(first, second)
+    # Same data and same initial parameters, so one set of replicas serves both.
+    replicas = None if reference is None else Replicas(first.training, reference)
     comparison = Comparison(
-        (
-            Judge(first.training, first.steps_written, reference),
-            Judge(second.training, second.steps_written, reference),
-        ),
+        (Judge(first.training, first.steps_written, replicas), Judge(second.training, second.steps_written, replicas)),
         {equation.target: Gap() for equation in equations(first.network)},
     )
     for steps in zip(first.steps(), second.steps(), strict=True):

@@ -8,8 +8,9 @@ from backproof.agreement import AgreementChecker
 from backproof.equation_check import EquationChecker
 from backproof.equations import Product, equations
 from backproof.evidence import AgreementEvidence, EquationEvidence, Json, significant
+from backproof.replicas import Replicas
 from backproof.structure import Flaw
-from backproof.training import Reference, Step, Training
+from backproof.training import Step, Training
 from backproof.trajectory import Continuity, FreeStep, after_update
 from backproof.verdict import Verdict
 
@@ -47,14 +48,14 @@ class Judge:
     Args:
         training: what the run was given.
         steps: how many it has to leave.
-        reference: the configured NumPy network; without one there is no agreement.
+        replicas: of the training; without them (no reference is configured) there is no agreement.
     """
 
-    def __init__(self, training: Training, steps: int, reference: Reference | None) -> None:
+    def __init__(self, training: Training, steps: int, replicas: Replicas | None) -> None:
         self._training = training
         self._expected_steps = steps
         self._equations = EquationChecker(training.network, training.dtype)
-        self._agreement = None if reference is None else AgreementChecker(training, reference)
+        self._agreement = None if replicas is None else AgreementChecker(replicas)
         self._continuity = Continuity(training.parameters)
         shapes = training.network.shapes(training.samples)
         self.equations = {e.target: EquationEvidence(e.text, shapes[e.target]) for e in equations(training.network)}

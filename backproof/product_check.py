@@ -190,7 +190,10 @@ def _values(product: Product, operands: Operands, rows: Array, columns: Array) -
 
 
 def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, str]:
-    said = f"{residuals.over} of {residuals.elements} elements are above the budget, the worst at {residuals.ratio:.4g} units"
+    said = (
+        f"{residuals.over} of {residuals.elements} elements are above the budget, "
+        f"the worst at {residuals.ratio:.4g} units"
+    )
     if opinion.ceiling_broken:
         return Verdict.BUG, f"{said}; evaluated exactly, no order of summation can reach that"
     if opinion.settled == residuals.over:

@@ -69,14 +69,14 @@ class Permuted:
     def _inverse(self) -> tuple[list[Array], Array]:
         return [np.argsort(order) for order in self.units], np.argsort(self.samples)
 
-    def with_parameters(self, parameters: Parameters) -> Permuted:
-        """The same permutation of the same data, from other parameters (given unpermuted)."""
+    def one_step(self, parameters: Parameters) -> Permuted:
+        """The same permutation of the same data, one step from other parameters (given unpermuted)."""
         moved = {}
         for name, array in parameters.items():
             layer = int(name[1:])
             rows = self.units[layer]
             moved[name] = array[np.ix_(rows, self.units[layer - 1])] if name.startswith("W") else array[rows]
-        return replace(self, training=replace(self.training, parameters=moved))
+        return replace(self, training=replace(self.training, parameters=moved, batches=(None,)))
 
     def run(self, reference: Reference) -> Iterator[Step]:
         """The replica's steps, still permuted."""
@@ -98,3 +98,41 @@ def split(name: str) -> tuple[str, int]:
     """``("W", 3)`` for W3, dW3 and W3_next; ``("b", 1)`` for b1, db1; ``("Z", 2)`` for Z2 and dZ2."""
     stem = name.removesuffix("_next").removeprefix("d")
     return stem[0], int(stem[1:])
+
+
+class Replicas:
+    """The reference in float64 and its replicas, of one training; made once, whoever compares with them.
+
+    Args:
+        training: what the runs are given.
+        reference: the configured NumPy network.
+    """
+
+    def __init__(self, training: Training, reference: Reference) -> None:
+        self.training = training
+        self.reference = reference
+
+    @cached_property
+    def truth(self) -> Training:
+        """The training in float64."""
+        training = self.training
+        parameters = {name: array.astype(np.float64) for name, array in training.parameters.items()}
+        Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
+        return replace(training, parameters=parameters, X=training.X.astype(np.float64), Y=Y)
+
+    @cached_property
+    def permutations(self) -> list[Permuted]:
+        """The training, once for each of :data:`REPLICAS`."""
+        return [replica.permuted(self.training) for replica in REPLICAS]
+
+    def one_step(self, parameters: Parameters) -> tuple[Step, Iterator[Step]]:
+        """One step on all samples from other parameters: in float64, and by each replica in the original order."""
+        wide = {name: array.astype(np.float64) for name, array in parameters.items()}
+        truth = next(iter(self.reference.record(replace(self.truth, parameters=wide, batches=(None,)))))
+
+        def each() -> Iterator[Step]:
+            for permuted in self.permutations:
+                step = next(iter(permuted.one_step(parameters).run(self.reference)))
+                yield replace(step, tensors={name: permuted.undo(name, array) for name, array in step.tensors.items()})
+
+        return truth, each()

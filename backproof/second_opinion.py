@@ -2,8 +2,8 @@
 
 An inner product is evaluated in many orders of summation (sequential, reversed, pairwise, contiguous blocks, strided
 lanes), with rounded products and, for float32, with fused multiply-add. A residual of at most :data:`SETTLED` times
-the worst of them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to back, honest
-errors do not average out, and these evaluations show it.
+the worst of them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to
+back, honest errors do not average out, and these evaluations show it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ REFUTED = 16.0
 """Times the worst honest evaluation from which a residual is called a bug."""
 LANES = (8, 16, 32, 64, 128, 256, 512)
 BLOCKS = (*LANES, 96, 192, 240, 320, 384, 448, 640, 768)
-"""Block sizes: powers of two, and those into which matrix libraries cut a long inner dimension (192 with fused
-multiply-add gives the values of PyTorch's product at K = 384 bit for bit). With the powers of two alone, two honest
-products of repeated operands were at 4.0 and 6.8 times the worst order; with all of them at 1.0 and 1.3."""
+"""Block sizes: powers of two, and those into which matrix libraries cut a long inner dimension."""
+PARTS = (2, 3, 4)
+"""Libraries also cut what is left into equal parts: 2 parts, fused, give PyTorch's product at K = 384 and OpenBLAS's at
+K = 841 bit for bit. With powers of two alone, three honest products of repeated operands were at up to 6.8 times
+the worst order."""
 CHUNK = 64
 """Inner products evaluated at once, so that the operands of long ones stay in memory."""
 
@@ -68,9 +70,8 @@ class InnerProducts:
             for lanes in LANES:
                 if lanes < self.left.shape[1]:
                     yield self._finish(_strided(self.left, self.right, lanes, fused))
-            for size in BLOCKS:
-                if size < self.left.shape[1]:
-                    yield self._finish(_blocks(self.left, self.right, size, fused))
+            for size in block_sizes(self.left.shape[1]):
+                yield self._finish(_blocks(self.left, self.right, size, fused))
         yield self._finish(_tree(self.left * self.right))
 
     def _finish(self, sums: Array) -> Array:
@@ -79,6 +80,11 @@ class InnerProducts:
     def envelope(self, exact: Array) -> Array:
         """(n,) the largest error of the honest evaluations."""
         return np.asarray(np.max([np.abs(value.astype(np.float64) - exact) for value in self.honest()], axis=0))
+
+
+def block_sizes(K: int) -> list[int]:
+    """Sizes of contiguous blocks, each smaller than the inner dimension K and none of them twice."""
+    return sorted(size for size in {*BLOCKS, *(-(-K // parts) for parts in PARTS)} if size < K)
 
 
 def gather(product: Product, operands: Operands, rows: Array, columns: Array) -> InnerProducts:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.replicas import REPLICAS
-from backproof.training import Reference, Step, Training
+from backproof.replicas import Replicas
+from backproof.training import Step
 
 Array = NDArray[Any]
 
@@ -71,19 +71,16 @@ class FreeStep:
         return gap / self.travelled if self.travelled else gap
 
 
-def free_run(training: Training, reference: Reference) -> Iterator[FreeStep]:
+def free_run(replicas: Replicas) -> Iterator[FreeStep]:
     """The reference in float64 and its replicas in the run's format, step by step, each on its own."""
-    wide = {name: array.astype(np.float64) for name, array in training.parameters.items()}
-    Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
-    truth = reference.record(replace(training, parameters=wide, X=training.X.astype(np.float64), Y=Y))
-    permutations = [replica.permuted(training) for replica in REPLICAS]
-    runs = [permuted.run(reference) for permuted in permutations]
-    for step in truth:
+    initial = replicas.truth.parameters
+    runs = [permuted.run(replicas.reference) for permuted in replicas.permutations]
+    for step in replicas.reference.record(replicas.truth):
         after = after_update(step)
-        travelled = _norm({name: array - wide[name] for name, array in after.items()})
+        travelled = _norm({name: array - initial[name] for name, array in after.items()})
         here = FreeStep(after, travelled, 0.0, float(step.tensors["loss"]))
         distances = []
-        for permuted, run in zip(permutations, runs, strict=True):
+        for permuted, run in zip(replicas.permutations, runs, strict=True):
             own = after_update(next(run))
             distances.append(here.distance({name: permuted.undo(name, array) for name, array in own.items()}))
         yield replace(here, envelope=max(distances))

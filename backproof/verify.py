@@ -19,6 +19,7 @@ from backproof.evidence import Json, significant, without_arrays, worst_word
 from backproof.judge import Judge
 from backproof.network import Network
 from backproof.recording import RecordingWriter, Source
+from backproof.replicas import Replicas
 from backproof.rounding import format_of
 from backproof.settings import Settings
 from backproof.training import Implementation, Reference, Step, Training
@@ -82,7 +83,8 @@ def verify_network(
         The network's facts: see :func:`network_facts`.
     """
     count, given = len(training.batches), (training.initial_hash, training.data_hash)
-    judges = {name: Judge(training, count, reference) for name in implementations}
+    replicas = Replicas(training, reference)
+    judges = {name: Judge(training, count, replicas) for name in implementations}
     free: list[tuple[float, float]] = []
     # A run that diverges overflows; what is not finite is found in the recorded values, not in warnings.
     with ExitStack() as stack, np.errstate(all="ignore"):
@@ -94,7 +96,7 @@ def verify_network(
             for name, module in implementations.items()
             if recordings is not None
         }
-        for here in free_run(training, reference):
+        for here in free_run(replicas):
             free.append((here.envelope, here.loss))
             for name, judge in judges.items():
                 _advance(judge, training, streams[name], writers.get(name), here)

@@ -1,9 +1,9 @@
 """What recording costs: a recorded run over an unrecorded run of the same steps, for each implementation.
 
-    python benchmarks/recording.py [--samples 2000] [--steps 4] [--repetitions 9] [--clock cpu]
+    python benchmarks/recording.py [--samples 2000] [--steps 10] [--repetitions 9] [--clock cpu]
 
-The recorded steps are consumed and dropped, in memory. Both runs are timed in turns in one process, and the
-ratio of their medians is what counts: seconds are this machine's, the ratio is the recorder's.
+The recorded steps are consumed and dropped (handed over), or written to disk. All runs are timed in turns in one
+process, and the ratio of their medians is what counts: seconds are this machine's, the ratio is the recorder's.
 
 On a busy machine waiting threads distort the wall clock. Set OPENBLAS_NUM_THREADS, OMP_NUM_THREADS and PJRT_NPROC
 to 1 there and take the processor's time (``--clock cpu``).
@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -27,7 +29,9 @@ from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from backproof.judge import Judge
 from backproof.network import Network
+from backproof.recording import Recording, RecordingWriter, Source
 from backproof.training import Step, Training
 from reference.initialisation import initial_parameters
 
@@ -48,7 +52,7 @@ def random_training(samples: int, steps: int, network: Network = FIVE_LAYERS) ->
 
 
 def drop(steps: Iterable[Step]) -> None:
-    """Consume the steps and keep none. To time writing as well, consume them with the recording's writer instead."""
+    """Consume the steps and keep none."""
     deque(steps, maxlen=0)
 
 
@@ -75,6 +79,16 @@ def in_turns(actions: dict[str, Callable[[], Any]], repetitions: int, clock: str
     return {name: median(times[name] for times in rounds) for name in actions}
 
 
+def write(steps: Iterable[Step], training: Training, name: str) -> None:
+    """Write the steps into a folder that is thrown away."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RecordingWriter(Path(folder), training, Source(name, {}, 0)) as writer,
+    ):
+        for step in steps:
+            writer.write(step)
+
+
 def rows(training: Training, repetitions: int, clock: str) -> Iterable[list[str]]:
     """A line of the table for each implementation."""
     for name, module_name in IMPLEMENTATIONS.items():
@@ -82,30 +96,68 @@ def rows(training: Training, repetitions: int, clock: str) -> Iterable[list[str]
         actions = {
             "train": lambda module=module: module.train(training),
             "record": lambda module=module: drop(module.record(training)),
+            "write": lambda module=module, name=name: write(module.record(training), training, name),
         }
         times = in_turns(actions, repetitions, clock)
         per_step = {key: 1e3 * value / len(training.batches) for key, value in times.items()}
-        ratio = times["record"] / times["train"]
-        yield [name, f"{per_step['train']:.2f}", f"{per_step['record']:.2f}", f"{ratio:.2f}"]
+        ratios = [times[key] / times["train"] for key in ("record", "write")]
+        yield [name, *(f"{value:.2f}" for value in (*per_step.values(), *ratios))]
+
+
+def memory(samples: int) -> Iterable[list[str]]:
+    """Peak memory of a process that writes 10 and 100 steps, and of one that checks what was written (Linux)."""
+    for steps in (10, 100):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, "--samples", str(samples), "--steps", str(steps), "--only"]
+            yield [str(steps), *(f"{peak([*command, kind, folder]):.0f}" for kind in ("write", "check"))]
+
+
+def peak(command: list[str]) -> float:
+    """Peak resident memory of a command, in MiB."""
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(said) / 1024
+
+
+def only(kind: str, folder: Path, training: Training) -> None:
+    """Write or check one recording by NumPy, and print this process's peak resident memory in KiB."""
+    if kind == "write":
+        module = importlib.import_module(IMPLEMENTATIONS["numpy"])
+        with RecordingWriter(folder, training, Source("numpy", {}, 0)) as writer:
+            for step in module.record(training):
+                writer.write(step)
+    else:
+        recording = Recording(folder)
+        judge = Judge(recording.training, recording.steps_written, None)
+        for step in recording.steps():
+            judge.consume(step)
+    # VmHWM and not ru_maxrss, which a child takes over from the process that started it.
+    status = Path("/proc/self/status").read_text()
+    print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, default=2000)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--only", nargs=2, metavar=("KIND", "FOLDER"), help="what the memory table runs")
     arguments = parser.parse_args()
     training = random_training(arguments.samples, arguments.steps)
-    header = ["implementation", "unrecorded, ms a step", "recorded, ms a step", "ratio"]
-    print(f"{training.network.architecture}, m = {arguments.samples}, float32, steps consumed and dropped")
+    if arguments.only:
+        return only(arguments.only[0], Path(arguments.only[1]), training)
+    header = ["implementation", "unrecorded, ms a step", "handed over", "written", "ratio (≤ 1.5)", "ratio (≤ 3)"]
+    print(f"{training.network.architecture}, m = {arguments.samples}, float32")
     print(f"{conditions(arguments.clock)}\n")
     print(
         tabulate(
             rows(training, arguments.repetitions, arguments.clock), header, tablefmt="github", disable_numparse=True
         )
     )
+    print("\nPeak memory, MiB\n")
+    header = ["steps", "recording NumPy", "checking the recording"]
+    print(tabulate(memory(arguments.samples), header, tablefmt="github", disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from backproof.agreement import Agreement, AgreementChecker
 from backproof.network import Network
-from backproof.replicas import REPLICAS, Replica
+from backproof.replicas import REPLICAS, Replica, Replicas
 from backproof.training import Step, Training
 from backproof.verdict import Verdict
 from reference import network as reference
@@ -23,7 +23,7 @@ QUANTITIES = [name for name in BY_NAME["five_layer"].shapes(1) if name not in BY
 
 
 def agreements(given: Training, steps: Iterator[Step]) -> list[Agreement]:
-    checker = AgreementChecker(given, reference)
+    checker = AgreementChecker(Replicas(given, reference))
     return [agreement for step in steps for agreement in checker.check(step)]
 
 
@@ -192,7 +192,7 @@ def test_a_permuted_run_undone_is_the_run(replica: Replica) -> None:
         if name != "loss":
             np.testing.assert_array_equal(permuted.undo(name, own[name]), array, err_msg=name)
     assert not np.array_equal(own["Z1"], plain["Z1"]) and not np.array_equal(own["dW2"], plain["dW2"])
-    moved = permuted.with_parameters({name: array + 1 for name, array in given.parameters.items()})
+    moved = permuted.one_step({name: array + 1 for name, array in given.parameters.items()})
     for name, array in given.parameters.items():
         np.testing.assert_array_equal(permuted.undo(name, moved.training.parameters[name]), array + 1)
 

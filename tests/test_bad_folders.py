@@ -144,7 +144,7 @@ def test_evidence_of_a_forger_stays_in_its_folder(reports, capsys):
     outside = reports.parent / "x"
     outside.mkdir()
     for path in (reports / "small").iterdir():
-        (outside / path.name).write_bytes(path.read_bytes())
+        (outside / path.name).write_bytes(path.read_bytes().replace(b'"network": "small"', b'"network": "x"'))
     change(reports / "summary.json", lambda s: s["networks"].update({"../x": s["networks"].pop("small")}))
     before = files_in(outside)
     call(capsys, "report").refused("reports", "../x")

@@ -32,7 +32,8 @@ sys.exit(main(sys.argv[1:]))
 def start(*arguments: object, cwd: Path, **pipes: int) -> subprocess.Popen[str]:
     """The command line in a process that is still running."""
     command = [sys.executable, "-c", AS_TYPED, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, env=environment(), text=True, **pipes)
+    # Empty is unset: a buffered output fails when it is flushed, and only then.
+    return subprocess.Popen(command, cwd=cwd, env=environment(PYTHONUNBUFFERED=""), text=True, **pipes)
 
 
 # Help

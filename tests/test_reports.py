@@ -48,7 +48,7 @@ def tables(text: str) -> list[list[dict[str, str]]]:
     for block in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
         header, rule, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
         assert all(set(cell) <= set("-:") for cell in rule)
-        assert all(len(row) == len(header) for row in rows), block
+        assert all(header) and all(len(row) == len(header) for row in rows), block
         found.append([dict(zip(header, row, strict=True)) for row in rows])
     return found
 

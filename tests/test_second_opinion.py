@@ -14,7 +14,7 @@ from backproof.equations import ONES, Equation, Product
 from backproof.operands import Operands
 from backproof.product_check import check_product
 from backproof.rounding import format_of
-from backproof.second_opinion import BLOCKS, LANES, InnerProducts, gather, two_product
+from backproof.second_opinion import LANES, InnerProducts, block_sizes, gather, two_product
 from backproof.verdict import Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -41,7 +41,7 @@ def exactly(inner: InnerProducts) -> list[Fraction]:
 def test_orders_of_summation_differ() -> None:
     values = list(inner_products(1000, n=40).honest())
     # Sequential, reversed, in strided lanes and in blocks, each fused and not; and pairwise.
-    assert len(values) == 2 * (2 + len(LANES) + len(BLOCKS)) + 1
+    assert len(values) == 2 * (2 + len(LANES) + len(block_sizes(1000))) + 1
     assert all(value.shape == (40,) and value.dtype == np.float32 for value in values)
     for i, first in enumerate(values):
         for second in values[:i]:
@@ -65,8 +65,20 @@ def test_every_order_is_exact_on_integers(K: int, dtype: str) -> None:
 @pytest.mark.parametrize("size", [96, 192, 240, 320, 384, 448, 640, 768])
 def test_the_block_sizes_of_matrix_libraries_are_among_the_orders(size: int) -> None:
     """Repeated operands, whose rounding errors drift: each block from its own zero, fused, then added to the rest."""
+    assert_among_the_orders(1500, size)
+
+
+@pytest.mark.parametrize("K", [384, 841])
+def test_equal_parts_are_among_the_orders(K: int) -> None:
+    assert block_sizes(K)[-1] < K and len(set(block_sizes(K))) == len(block_sizes(K))
+    for parts in (2, 3, 4):
+        assert_among_the_orders(K, -(-K // parts))
+
+
+def assert_among_the_orders(K: int, size: int) -> None:
+    __tracebackhide__ = True
     generator = np.random.default_rng(size)
-    K, n = 1500, 300
+    n = 100
     left, right = (generator.standard_normal((n, 3)).astype(np.float32)[:, np.arange(K) % 3] for _ in "AB")
     total = np.zeros(n, np.float32)
     for start in range(0, K, size):

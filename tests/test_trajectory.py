@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backproof.replicas import Replicas
 from backproof.training import Step, Training
 from backproof.trajectory import Continuity, FreeStep, after_update, free_run
 from reference import network as reference
@@ -111,7 +112,7 @@ def test_distance_is_relative_to_the_distance_travelled() -> None:
 
 def test_the_free_run_is_the_reference_in_float64() -> None:
     here, steps = run(3, "float64")
-    free = list(free_run(here, reference))
+    free = list(free_run(Replicas(here, reference)))
     assert len(free) == 3
     for step, found in zip(steps, free, strict=True):
         after = after_update(step)
@@ -124,7 +125,7 @@ def test_the_free_run_is_the_reference_in_float64() -> None:
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_float32_runs_stay_near_the_replicas(name: str) -> None:
     here = training(BY_NAME["binary_tanh"], 20, batches=(None, np.arange(5), None))
-    for step, free in zip(implementation(name).record(here), free_run(here, reference), strict=True):
+    for step, free in zip(implementation(name).record(here), free_run(Replicas(here, reference)), strict=True):
         distance = free.distance(after_update(step))
         assert 0 < distance < 1e-5 and 0 < free.envelope < 1e-5
         assert distance < 16 * free.envelope
@@ -133,5 +134,5 @@ def test_float32_runs_stay_near_the_replicas(name: str) -> None:
 def test_a_wrong_learning_rate_leaves_the_envelope() -> None:
     here = training(NETWORK, 20, batches=(None, None))
     wrong = replace(here, network=replace(NETWORK, learning_rate=1.001 * NETWORK.learning_rate))
-    for step, free in zip(reference.record(wrong), free_run(here, reference), strict=True):
+    for step, free in zip(reference.record(wrong), free_run(Replicas(here, reference)), strict=True):
         assert free.distance(after_update(step)) > 100 * free.envelope

@@ -50,7 +50,8 @@ def sentence(summary: Json) -> str:
     layer = f", layer {first['layer']}" if first["layer"] else ""
     return (
         f"{summary['verdict'].capitalize()}: {len(wrong)} of {runs} runs are not within rounding "
-        f"({what} were checked). First: {network} by {name}, step {first['step']}{layer}, {first['quantity']}: {first['message']}."
+        f"({what} were checked). First: {network} by {name}, step {first['step']}{layer}, "
+        f"{first['quantity']}: {first['message']}."
     )
 
 
@@ -83,15 +84,16 @@ def page(summary: Json) -> str:
 
 def _reading(summary: Json) -> str:
     line = [text(cell) for cell in next(rows(summary))]
+    network, name, verdict, equations, sum_, ratio, ceiling, used, agreement, apart, replicas = line
     return (
         "## How to read a line\n\n"
-        f"The first line says: **{line[0]}** run by **{line[1]}** is *{line[2]}*. Of the equations of its steps, {line[3]} "
-        f"were checked. The sum that came closest to its limit is `{line[4]}`: its largest residual anywhere is {line[5]} "
-        f"units of rounding where no rounding can pass {line[6]}, and its tightest element used {line[7]} of its budget. "
-        f"Compared end to end with the float64 reference, the quantity in brackets used {line[8].split(' (')[0]} of what "
-        f"the reference's own replicas allow. After the last step the parameters are {line[9]} of the distance travelled "
-        f"apart from the float64 run; the replicas, which differ from each other by the order of summation only, are "
-        f"{line[10]} apart."
+        f"The first line says: **{network}** run by **{name}** is *{verdict}*. Of the equations of its steps, "
+        f"{equations} were checked. The sum that came closest to its limit is `{sum_}`: its largest residual anywhere "
+        f"is {ratio} units of rounding where no rounding can pass {ceiling}, and its tightest element used {used} of "
+        f"its budget. Compared end to end with the float64 reference, the quantity in brackets used "
+        f"{agreement.split(' (')[0]} of what the reference's own replicas allow. After the last step the parameters "
+        f"are {apart} of the distance travelled apart from the float64 run; the replicas, which differ from each other "
+        f"by the order of summation only, are {replicas} apart."
     )
 
 

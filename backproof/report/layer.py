@@ -66,7 +66,8 @@ def _equations(layer: Json) -> Iterator[str]:
     rows = [
         [
             entry["text"], shape(entry["shape"]), text(name), number(by["ratio"]), number(by["ceiling"]),
-            percent(by["fraction"]), element(target, by["worst"]["index"], entry["shape"]), precise(by["worst"]["recorded"]),
+            percent(by["fraction"]), element(target, by["worst"]["index"], entry["shape"]),
+            precise(by["worst"]["recorded"]),
             precise(by["worst"]["exact"]), str(by["worst"]["step"]), by["verdict"],
         ]
         for target, entry in _in_order(layer["equations"])
@@ -87,7 +88,8 @@ def _agreement(layer: Json) -> Iterator[str]:
     rows = [
         [
             quantity, text(name), number(by["absolute"]), number(by["relative"]), number(by["ulps"]),
-            number(by["envelope"]), percent(by["fraction"]), element(quantity, by["worst"]["index"], by["worst"]["index"]),
+            number(by["envelope"]), percent(by["fraction"]),
+            element(quantity, by["worst"]["index"], by["worst"]["index"]),
             precise(by["worst"]["recorded"]), precise(by["worst"]["exact"]), str(by["left_out"]), by["verdict"],
         ]
         for quantity, entry in _in_order(layer["agreement"])
