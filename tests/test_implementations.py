@@ -1,118 +1,29 @@
-"""What every implementation owes the engine: all quantities, in the canonical form, of an undisturbed run."""
+"""The same network three times: what NumPy, PyTorch and JAX record, and that recording disturbs nothing."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from backproof.network import Network
-from backproof.training import Implementation, Parameters, Step, Training, fingerprint
-from reference.initialisation import initial_parameters
-
-Array = NDArray[Any]
-
-SUITE = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["tool"]["backproof"]
-NETWORKS = {name: Network.from_dict({"name": name, **table}) for name, table in SUITE["networks"].items()}
-MODULES: dict[str, str] = SUITE["implementations"]
-FRAMEWORKS = {"torch": "torch", "jax": "jax"}
-SAMPLES = 48
-ORDER = np.random.default_rng(7).permutation(SAMPLES)
-# The whole data twice, then mini-batches gathered in another order, the last one partial. The first of them is
-# as large as the data, so that JAX compiles two programs a network and not three.
-BATCHES = (None, None, ORDER, ORDER[:19])
-
-every_network = pytest.mark.parametrize("name", NETWORKS)
-every_implementation = pytest.mark.parametrize("implementation", MODULES)
-every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-def load(implementation: str) -> Implementation:
-    """The module, or a skip where its framework is not installed."""
-    if implementation in FRAMEWORKS:
-        pytest.importorskip(FRAMEWORKS[implementation])
-    module: Any = importlib.import_module(MODULES[implementation])
-    return module
-
-
-def random_training(network: Network, dtype: str, samples: int = SAMPLES, batches: Any = BATCHES) -> Training:
-    generator = np.random.default_rng(11)
-    units = network.sizes[-1]
-    X = generator.random((network.sizes[0], samples)).astype(dtype)
-    if network.labels == "binary":
-        Y = generator.integers(0, 2, (units, samples)).astype(dtype)
-    elif network.labels == "integer":
-        Y = generator.integers(0, units, (1, samples))
-    else:
-        Y = np.eye(units, dtype=dtype)[:, generator.integers(0, units, samples)]
-    return Training(network, initial_parameters(network, 5, dtype), X, Y, batches, seed=5)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One recorded and one unrecorded run of the same training."""
-
-    training: Training
-    steps: list[Step]
-    when_yielded: list[dict[str, Array]]  # copies of each step's tensors, made before the next step
-    final: Parameters
-    input_before: str
-    input_after: str
-
-
-def input_bits(training: Training) -> str:
-    return fingerprint({"X": training.X, "Y": training.Y, **training.parameters})
-
-
-@functools.cache
-def run(name: str, implementation: str, dtype: str) -> Run:
-    module = load(implementation)
-    training = random_training(NETWORKS[name], dtype)
-    before = input_bits(training)
-    steps, copies = [], []
-    for step in module.record(training):
-        steps.append(step)
-        copies.append(copied(step.tensors))
-    return Run(training, steps, copies, module.train(training), before, input_bits(training))
-
-
-def copied(tensors: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: np.array(array) for name, array in tensors.items()}
-
-
-def assert_same_bits(got: Mapping[str, Array], expected: Mapping[str, Array], what: str) -> None:
-    """Same names, dtypes, shapes and bytes: 0.0 and -0.0 differ, one not-a-number is like itself."""
-    __tracebackhide__ = True
-    assert set(got) == set(expected), f"{what}: names {sorted(set(got) ^ set(expected))} stand on one side only"
-    for name in expected:
-        have, want = got[name], expected[name]
-        assert (have.dtype, have.shape) == (want.dtype, want.shape), f"{what}: {name} has another dtype or shape"
-        assert have.tobytes() == want.tobytes(), f"{what}: {name} differs in its bits"
-
-
-def assert_as_specified(step: Step, network: Network, m: int, dtype: str) -> None:
-    """Exactly the quantities of ``network.shapes(m)``, each of its shape and of the run's dtype."""
-    __tracebackhide__ = True
-    assert {name: array.shape for name, array in step.tensors.items()} == network.shapes(m)
-    wrong = {name: array.dtype.name for name, array in step.tensors.items() if array.dtype != np.dtype(dtype)}
-    assert not wrong, f"not {dtype}: {wrong}"
-
-
-def assert_chained(steps: Sequence[Step], initial: Mapping[str, Array]) -> None:
-    """The first step starts from ``initial``, and every other from the parameters that the one before left."""
-    __tracebackhide__ = True
-    parameters = dict(initial)
-    for step in steps:
-        assert_same_bits({name: step.tensors[name] for name in initial}, parameters, f"parameters of step {step.index}")
-        parameters = {name: step.tensors[f"{name}_next"] for name in initial}
+from tests.runs import (
+    BATCHES,
+    FRAMEWORKS,
+    NETWORKS,
+    ORDER,
+    SAMPLES,
+    assert_as_specified,
+    assert_chained,
+    assert_same_bits,
+    every_dtype,
+    every_implementation,
+    every_network,
+    load,
+    random_training,
+    run,
+)
 
 
 @every_dtype
@@ -221,44 +132,6 @@ def test_versions_and_threads_are_told(implementation: str) -> None:
     assert isinstance(module.threads(), int) and module.threads() >= 1
 
 
-class TestNothingIsWider:
-    """A float32 run computes nothing in float64, inside the framework either."""
-
-    @pytest.mark.parametrize(("dtype", "wide"), [("float32", False), ("float64", True)])
-    @every_network
-    def test_torch(self, name: str, dtype: str, wide: bool) -> None:
-        torch = pytest.importorskip("torch")
-        from torch.utils._python_dispatch import TorchDispatchMode
-
-        seen = set()
-
-        class Dtypes(TorchDispatchMode):
-            def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-                result = func(*args, **(kwargs or {}))
-                for value in result if isinstance(result, tuple | list) else (result,):
-                    if isinstance(value, torch.Tensor) and value.is_floating_point():
-                        seen.add(value.dtype)
-                return result
-
-        with Dtypes():
-            load("torch").train(random_training(NETWORKS[name], dtype))
-        assert seen == {torch.float64 if wide else torch.float32}
-
-    @pytest.mark.parametrize(("dtype", "wide"), [("float32", False), ("float64", True)])
-    @every_network
-    def test_jax(self, name: str, dtype: str, wide: bool) -> None:
-        jax = pytest.importorskip("jax")
-        module: Any = load("jax")
-        training = random_training(NETWORKS[name], dtype)
-        parameters = {
-            key: array.T if key.startswith("W") else array[:, 0] for key, array in training.parameters.items()
-        }
-        for step in (module.step, module.recorded_step):
-            trace = jax.make_jaxpr(step.__wrapped__, static_argnums=0)
-            text = str(trace(training.network, parameters, training.X.T, training.Y.T))
-            assert ("f64" in text) == wide
-
-
 def test_torch_draws_no_random_number() -> None:
     torch = pytest.importorskip("torch")
     before = torch.get_rng_state()
@@ -286,70 +159,3 @@ def test_jax_threads_follow_the_environment(
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     assert module.threads() == expected
-
-
-class TestTheChecksThemselves:
-    """Each check above fails on the mistake that it is there for."""
-
-    def steps(self) -> list[Step]:
-        return [replace(step, tensors=copied(step.tensors)) for step in run("two_layer", "numpy", "float32").steps]
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda tensors: tensors.pop("dA1"),
-            lambda tensors: tensors.update(dA2=tensors["dZ2"]),
-            lambda tensors: tensors.update(Z1=tensors["Z1"].T),
-            lambda tensors: tensors.update(db1=tensors["db1"][:, 0]),
-            lambda tensors: tensors.update(loss=tensors["loss"].astype("float64")),
-        ],
-        ids=["missing", "unexpected", "transposed", "flat bias", "float64 loss"],
-    )
-    def test_a_step_that_is_not_as_specified(self, change: Any) -> None:
-        step = self.steps()[0]
-        assert_as_specified(step, NETWORKS["two_layer"], SAMPLES, "float32")
-        change(step.tensors)
-        with pytest.raises(AssertionError):
-            assert_as_specified(step, NETWORKS["two_layer"], SAMPLES, "float32")
-
-    def test_one_bit_of_one_weight(self) -> None:
-        steps, initial = self.steps(), run("two_layer", "numpy", "float32").training.parameters
-        assert_chained(steps, initial)
-        for tensors, name in ((steps[0].tensors, "W1"), (steps[1].tensors, "W2"), (steps[1].tensors, "b1_next")):
-            kept = tensors[name][0, 0]
-            tensors[name][0, 0] = np.nextafter(kept, np.float32(np.inf))
-            with pytest.raises(AssertionError, match="differs in its bits"):
-                assert_chained(steps, initial)
-            tensors[name][0, 0] = kept
-        assert_chained(steps, initial)
-
-    def test_parameters_that_are_updated_in_place(self) -> None:
-        def careless(training: Training) -> Iterable[Step]:
-            W = training.parameters["W1"].copy()
-            for index in range(2):
-                yield Step(index, None, {"W1": W})
-                W -= 1
-
-        steps, copies = [], []
-        for step in careless(run("two_layer", "numpy", "float32").training):
-            steps.append(step)
-            copies.append(copied(step.tensors))
-        with pytest.raises(AssertionError, match="W1 differs in its bits"):
-            assert_same_bits(steps[0].tensors, copies[0], "step 0 after the run")
-
-    @pytest.mark.parametrize(
-        ("got", "expected"),
-        [({"W": 0.0}, {"W": -0.0}), ({"W": 1.0}, {}), ({"W": 1.0}, {"W": np.float32(1)}), ({"W": [1.0]}, {"W": 1.0})],
-        ids=["signed zero", "name", "dtype", "shape"],
-    )
-    def test_arrays_that_are_not_the_same_bits(self, got: dict[str, Any], expected: dict[str, Any]) -> None:
-        left, right = ({name: np.asarray(value) for name, value in side.items()} for side in (got, expected))
-        assert_same_bits(left, left, "itself")
-        with pytest.raises(AssertionError):
-            assert_same_bits(left, right, "two arrays")
-
-    def test_an_input_that_is_modified(self) -> None:
-        training = random_training(NETWORKS["two_layer"], "float32")
-        before = input_bits(training)
-        training.X[3, 4] += 1
-        assert input_bits(training) != before
