@@ -127,15 +127,18 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
         for name in network.shapes(m):
             if name in network.parameter_shapes():
                 continue
+            kind, layer = split(name) if name != "loss" else ("loss", network.depth)
+            behind_kink = layer < network.depth and (name.startswith("d") or name.endswith("_next"))
+            if behind_kink and len(flips) == m:
+                continue  # no sample is left to compare; the report shows the quantity as not compared
             difference = run[name] - truth[name]
             if len(flips):
-                kind, layer = split(name) if name != "loss" else ("loss", 0)
                 if kind in "Wb":
                     sign = -network.step_size(m) if name.endswith("_next") else 1.0
                     difference = difference - sign * (
                         _share(run, kind, layer, flips) - _share(truth, kind, layer, flips)
                     )
-                elif name.startswith("d") and layer < network.depth:
+                elif behind_kink:
                     difference[:, flips] = 0
             yield name, difference
 

@@ -223,10 +223,12 @@ def _prepare(folder: Path, overwrite: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.iterdir()):
         return
-    if not (folder / MANIFEST).is_file():
+    # A writer that was killed at once leaves data and no manifest.
+    ours = [path for name in (MANIFEST, DATA, STEPS) for path in folder.glob(f"{name}*")]
+    ours += folder.glob("step-*.safetensors*")
+    if not (folder / MANIFEST).is_file() and set(folder.iterdir()) - set(ours):
         raise BackproofError(f"{folder} is not empty and holds no recording; choose another folder")
     if not overwrite:
         raise BackproofError(f"{folder} holds a recording already; choose another folder, or pass --overwrite")
-    (folder / MANIFEST).unlink()  # first, so that what is left never reads as a recording
-    for path in [folder / DATA, folder / STEPS, *folder.glob("step-*.safetensors*")]:
-        path.unlink(missing_ok=True)
+    for path in ours:  # the manifest first, so that what is left never reads as a recording
+        path.unlink()

@@ -219,3 +219,16 @@ def test_replicas_differ_from_the_reference_and_from_each_other() -> None:
         for second in outcomes[:i]:
             assert not np.array_equal(first, second)
             np.testing.assert_allclose(first, second, atol=1e-5 * np.abs(first).max())
+
+
+def test_without_a_sample_off_the_kink_nothing_behind_it_is_compared() -> None:
+    """With X and b all zero every Z of the first layer is exactly 0."""
+    network = BY_NAME["five_layer"]
+    plain = training(network, 9)
+    parameters = {name: np.zeros_like(array) if name == "b1" else array for name, array in plain.parameters.items()}
+    given = replace(plain, parameters=parameters, X=np.zeros_like(plain.X), batches=(None,))
+    compared = {
+        found.quantity for found in AgreementChecker(Replicas(given, reference)).check(next(reference.record(given)))
+    }
+    assert {"Z1", "loss", "dZ5", "dW5"} <= compared
+    assert not {"dA4", "dZ1", "dW1", "b1_next"} & compared

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from backproof.recording import STEPS, Recording, step_file
+from backproof.errors import BackproofError
+from backproof.recording import STEPS, Recording, RecordingWriter, Source, step_file
 from backproof.training import Step, fingerprint
+from reference import network as reference
 from tests.recordings import WRITTEN, content, write
 from tests.refusals import refusal
-from tests.support import ROOT
+from tests.support import BY_NAME, ROOT, training
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +100,6 @@ def test_a_killed_process_leaves_its_whole_steps(tmp_path: Path) -> None:
     assert {step[2] for step in steps} == {fingerprint(WRITTEN[0].tensors)}
 
 
-
-
 @pytest.mark.parametrize("limit", [100, 1500, 6000])
 def test_a_full_disk_is_one_line_and_leaves_no_complete_recording(limit: int, tmp_path: Path) -> None:
     """A file size limit stands for the disk: it stops the data, a step, or the index in the middle of a line."""
@@ -159,3 +159,14 @@ def test_a_device_that_is_full_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "replace", full)
     assert "No space left on device" in refusal(lambda: write(tmp_path))
+
+
+def test_what_a_writer_killed_at_once_leaves_can_be_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "data.safetensors.tmp").write_bytes(b"half")
+    given = training(BY_NAME["five_layer"], 9)
+    with pytest.raises(BackproofError, match="--overwrite"):
+        RecordingWriter(tmp_path, given, Source("numpy", {}, 1))
+    with RecordingWriter(tmp_path, given, Source("numpy", {}, 1), overwrite=True) as writer:
+        for step in reference.record(given):
+            writer.write(step)
+    assert len(list(Recording(tmp_path).steps())) == len(given.batches)
