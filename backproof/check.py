@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backproof.diagnosis import Explanation
 from backproof.equations import Equation
 from backproof.residuals import Residuals
 from backproof.rounding import Format
@@ -20,6 +21,8 @@ class Check:
         ceiling: units that no rounding can pass (the largest over the elements).
         slope: fitted δ of ``recorded = (1 + δ) exact``, or None where it is not fitted.
         message: one sentence; empty when rounding explains everything without a second opinion.
+        explanations: mistakes that leave nothing but rounding when they are assumed, best first; they are looked for
+            where an equation fails, the first time that it does; None where they were not looked for.
     """
 
     step: int
@@ -30,6 +33,7 @@ class Check:
     ceiling: float
     slope: float | None
     message: str
+    explanations: tuple[Explanation, ...] | None = None
 
 
 def doubling(fmt: Format) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from backproof import elementwise
 from backproof.check import Check
+from backproof.diagnosis import Case, explain
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Elementwise, Equation, Product, equations
 from backproof.network import Network
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
-from backproof.product_check import check_product
+from backproof.product_check import Yardstick, check_product
 from backproof.rounding import Format, format_of
 from backproof.structure import Flaw, flaws
 from backproof.training import Step
+from backproof.verdict import Verdict
 
 Array = NDArray[Any]
 
@@ -46,6 +48,7 @@ class EquationChecker:
         self._dtype = np.dtype(dtype)
         self._format = format_of(self._dtype)
         self._operands: Operands | None = None
+        self._diagnosed: set[str] = set()
 
     def check(self, step: Step, X: Array, Y: Array) -> StepChecks:
         """Structure first, then every equation whose target and operands are sound, in order of computation."""
@@ -58,11 +61,22 @@ class EquationChecker:
         with single_threaded_blas(), np.errstate(all="ignore"):
             for equation in equations(self._network):
                 if unsound.isdisjoint((equation.target, *equation.rule.operands)):
-                    checks.append(check_equation(equation, operands, self._format, context, step.index))
+                    check = check_equation(equation, operands, self._format, context, step.index)
+                    checks.append(self._diagnose(check, operands, context))
                 else:
                     unchecked.append(equation)
         named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]
         return StepChecks(step.index, named, checks, unchecked)
+
+    def _diagnose(self, check: Check, operands: Operands, context: elementwise.Context) -> Check:
+        """Name the mistake, the first time that an equation fails; a healthy run pays nothing."""
+        equation = check.equation
+        if check.verdict is Verdict.ROUNDING or equation.target in self._diagnosed:
+            return check
+        self._diagnosed.add(equation.target)
+        exact, unit = _expected(equation, operands, self._format, context)
+        case = Case(self._network, equation, operands, context, exact, operands.wide(equation.target))
+        return replace(check, explanations=tuple(explain(case, self._format, unit)))
 
 
 def context_of(network: Network, dtype: np.dtype[Any], m: int) -> elementwise.Context:
@@ -106,3 +120,14 @@ def _evaluate(equation: Equation, operands: Operands, context: elementwise.Conte
         return elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands)).exact
     exact = operands.matrix(rule.left, rule.left_transposed) @ operands.matrix(rule.right, rule.right_transposed)
     return np.asarray(exact if rule.bias is None else exact + operands.wide(rule.bias))
+
+
+def _expected(equation: Equation, operands: Operands, fmt: Format, context: elementwise.Context) -> tuple[Array, Array]:
+    """The exact array of an equation, and its unit, u included."""
+    rule = equation.rule
+    if isinstance(rule, Product):
+        yardstick = Yardstick.of(rule, operands, fmt)
+        return _evaluate(equation, operands, context), yardstick.unit(slice(None), slice(None))
+    recorded = operands.wide(equation.target)
+    value = elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands))
+    return value.exact, fmt.unit_roundoff * value.unit + value.floor

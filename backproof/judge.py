@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backproof.agreement import AgreementChecker
+from backproof.check import Check
+from backproof.diagnosis import Explanation
 from backproof.equation_check import EquationChecker
 from backproof.equations import Product, equations
 from backproof.evidence import AgreementEvidence, EquationEvidence, Json, significant
@@ -21,6 +23,7 @@ class Finding:
 
     Attributes:
         layer: 0 where it belongs to no layer (a step that is missing, say).
+        explanations: of the mistake, best first; looked for the first time that an equation fails.
     """
 
     step: int
@@ -29,6 +32,7 @@ class Finding:
     kind: str
     verdict: Verdict
     message: str
+    explanations: tuple[Explanation, ...] = ()
 
     def __str__(self) -> str:
         where = f"layer {self.layer}, " if self.layer else ""
@@ -39,7 +43,20 @@ class Finding:
         return {
             "step": self.step, "layer": self.layer, "quantity": self.quantity, "kind": self.kind,
             "verdict": self.verdict.word, "message": self.message,
+            "explanations": [{"name": e.name, "sentence": e.sentence} for e in self.explanations],
         }  # fmt: skip
+
+
+def _failure(check: Check) -> Finding:
+    """A failing equation, its mistake first where one is known."""
+    message = check.message
+    if check.explanations:
+        message = f"{check.explanations[0]} ({message})"
+    elif check.explanations is not None:
+        message = f"{message}; no mistake that is known here explains it"
+    equation = check.equation
+    found = check.explanations or ()
+    return Finding(check.step, equation.layer, equation.target, "equation", check.verdict, message, found)
 
 
 class Judge:
@@ -82,7 +99,7 @@ class Judge:
             target = check.equation.target
             self.equations[target].add(check)
             if check.verdict is not Verdict.ROUNDING:
-                self._find(step.index, target, "equation", check.verdict, check.message, check.equation.layer)
+                self.findings.append(_failure(check))
         for equation in result.unchecked:
             self.unchecked[equation.target] = self.unchecked.get(equation.target, 0) + 1
         for message in self._continuity.check(step):

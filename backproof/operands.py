@@ -36,6 +36,10 @@ class Operands:
         if earlier is not None and earlier.recorded("X") is tensors["X"]:
             self._norms = {key: array for key, array in earlier._norms.items() if key[0] == "X"}
 
+    def has(self, name: str) -> bool:
+        """Whether the step has such a quantity."""
+        return name in self._recorded
+
     def recorded(self, name: str) -> Array:
         """The array as it was recorded."""
         return self._recorded[name]

@@ -1,0 +1,11 @@
+"""Names the mistake: the recorded operands are still at hand, so the explanations are tried on them.
+
+One family a file. An explanation is a :class:`~backproof.diagnosis.candidate.Candidate`: a stable name, a sentence with
+the formula, and the array that the equation would have produced under that mistake. The one that brings the residual
+down to rounding is the mistake.
+"""
+
+from backproof.diagnosis.candidate import Candidate, Case
+from backproof.diagnosis.explain import Explanation, explain
+
+__all__ = ["Candidate", "Case", "Explanation", "explain"]

@@ -1,0 +1,98 @@
+"""The mistake is named: every planted fault by its name, first; what is no known mistake by none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backproof.verdict import Verdict
+from tests.support import check_of, judge, mixed, one_step, training
+from tests.test_planted_faults import NETWORKS, mistakes
+
+NAMES = {
+    "factor m": "factor",
+    "factor m in dW": "factor",
+    "1/m twice": "factor",
+    "1/m in db only": "factor",
+    "sample dropped from dW": "sample-dropped",
+    "sample dropped from db": "sample-dropped",
+    "W transposed forward": "weights-transposed",
+    "W not transposed backward": "weights-not-transposed",
+    "dW transposed": "transposed",
+    "bias missing": "bias-missing",
+    "bias negated": "bias-subtracted",
+    "db over everything": "summed-over-everything",
+    "db is a mean": "factor",
+    "updated weights": "weights-updated",
+    "delta of another layer": "delta-of-another-layer",
+    "Z for A": "input-not-activated",
+    "sign": "factor",
+    "factor 2": "factor",
+    "learning rate": "learning-rate",
+    "learning rate of a bias": "learning-rate",
+    "weight decay in the update": "weight-decay",
+    "weight decay in dW": "weight-decay",
+    "no update": "not-updated",
+    "ascent": "sign",
+    "wrong slope forward": "other-slope",
+    "wrong slope backward": "other-slope",
+    "no slope backward": "other-derivative",
+    "mask missing": "mask-missing",
+    "mask of the wrong sign": "mask-inverted",
+    "tanh' of Z": "derivative-of-wrong-form",
+    "sigma' without 1 - a": "derivative-incomplete",
+    "sigma' for tanh'": "derivative-of-wrong-form",
+    "another activation": "other-activation",
+    "epsilon in the loss": "",
+    "softmax over the samples": "softmax-over-samples",
+    "softmax unnormalised": "softmax-divided-by-max",
+    "softmax twice": "softmax-twice",
+}
+"""Planted mistake -> the name it must get first; an empty name where none is right."""
+
+CASES = [
+    pytest.param(network, name, id=f"{network.name}-{name}")
+    for network in NETWORKS[2:]
+    for name in mistakes(network, 50)
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("network", "name"), CASES)
+def test_a_planted_mistake_is_named_first(network, name, dtype):
+    given = training(network, 50, seed=5, dtype=dtype)
+    target, fault = mistakes(network, 50)[name]
+    found = check_of(judge(given, one_step(given, {target: fault})), target).explanations
+    assert found is not None
+    assert (found[0].name if found else "") == NAMES[name]
+
+
+def test_two_mistakes_in_one_equation_are_both_named():
+    network = NETWORKS[2]
+    given = training(network, 50)
+    step = one_step(given, {"dZ1": lambda v, t: t["dA1"] / 50})
+    best = check_of(judge(given, step), "dZ1").explanations[0]
+    assert best.name == "mask-missing + factor"
+    assert "1/m" in str(best)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_gets_no_name(seed):
+    """A wrong name is worse than none."""
+    network = mixed("cross_entropy", "one_hot")
+    given = training(network, 50, seed)
+    for target in ("Z2", "A3", "dA2", "dZ2", "dW3", "db4", "W2_next", "dZ6", "loss"):
+
+        def fault(value, tensors):
+            noise = np.random.default_rng(seed).standard_normal(np.shape(value))
+            return value + 7e-3 * np.abs(value).max() * noise
+
+        check = check_of(judge(given, one_step(given, {target: fault})), target)
+        assert check.verdict is not Verdict.ROUNDING
+        assert check.explanations == ()
+
+
+def test_a_healthy_step_is_not_diagnosed(monkeypatch):
+    monkeypatch.setattr("backproof.equation_check.explain", lambda *_: pytest.fail("a healthy step was diagnosed"))
+    given = training(mixed("cross_entropy", "integer"), 50)
+    assert all(check.explanations is None for check in judge(given, one_step(given, {})).checks)
