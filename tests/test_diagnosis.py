@@ -96,3 +96,30 @@ def test_a_healthy_step_is_not_diagnosed(monkeypatch):
     monkeypatch.setattr("backproof.equation_check.explain", lambda *_: pytest.fail("a healthy step was diagnosed"))
     given = training(mixed("cross_entropy", "integer"), 50)
     assert all(check.explanations is None for check in judge(given, one_step(given, {})).checks)
+
+
+def truncated(array, bits):
+    """Low bits of float32 cut to zero after adding half of the last one that stays (round half up in magnitude)."""
+    cut = 24 - bits
+    raw = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return ((raw + np.uint32(1 << (cut - 1))) >> np.uint32(cut) << np.uint32(cut)).view(np.float32)
+
+
+@pytest.mark.parametrize(("bits", "word"), [(11, "TF32"), (8, "bfloat16")])
+@pytest.mark.parametrize("target", ["Z2", "dA2", "dW3"])
+def test_arithmetic_in_a_lower_precision_is_named(target, bits, word):
+    given = training(mixed("cross_entropy", "one_hot"), 200)
+    operands = {"Z2": ("W2", "A1"), "dA2": ("W3", "dZ3"), "dW3": ("dZ3", "A2")}[target]
+
+    def fault(value, tensors):
+        left, right = (truncated(tensors[name], bits).astype(np.float64) for name in operands)
+        product = {"Z2": lambda: left @ right + tensors["b2"], "dA2": lambda: left.T @ right}
+        return product.get(target, lambda: left @ right.T)()
+
+    best = check_of(judge(given, one_step(given, {target: fault})), target).explanations[0]
+    assert best.name == "low-precision-operands"
+    assert word in str(best)
+    stored = one_step(given, {target: lambda value, tensors: truncated(value, bits)})
+    best = check_of(judge(given, stored), target).explanations[0]
+    assert best.name == "low-precision-result"
+    assert word in str(best)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.diagnosis import bias_gradient, forward, hidden_delta, loss, output_delta, update, weight_gradient
+from backproof.diagnosis import (
+    bias_gradient,
+    forward,
+    hidden_delta,
+    loss,
+    output_delta,
+    precision,
+    update,
+    weight_gradient,
+)
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import ratio, recognise
 from backproof.equations import Product
@@ -87,7 +97,9 @@ def _candidates(case: Case) -> Iterator[Candidate]:
         family = forward.candidates
     if not name.endswith("_next"):
         yield Candidate("factor", f"{name} is right but for a constant", case.exact)
-    yield from (candidate for candidate in family(case) if case.fits(candidate.array))
+    for candidate in chain(family(case), precision.candidates(case)):
+        if case.fits(candidate.array):
+            yield candidate
 
 
 def _attempts(case: Case, candidate: Candidate) -> Iterator[tuple[Array, Explanation]]:
