@@ -6,9 +6,10 @@ reference in the same format give an envelope, and an implementation agrees when
 
     max |recorded − float64| <= MULTIPLE (envelope + 4 u max |float64| + 4 tau)
 
-A sample whose ReLU mask differs between the two runs (its Z straddles 0 within rounding) has another gradient, with no
-bug anywhere. Such samples are left out of the hidden dA and dZ, and out of the sums dW and db on both sides; how many
-is reported. Z and A keep all samples, so a mask cannot flip at a Z that disagrees without being seen.
+A sample that lies on different sides of a kink in the two runs (its Z straddles 0 within rounding), or exactly on one,
+has another gradient, with no bug anywhere. Such samples are left out of the hidden dA and dZ, and out of the sums dW
+and db and the updates on both sides; how many is reported. Z and A keep all samples, so a mask cannot flip at a Z that
+disagrees without being seen. Where no sample is left, the quantities behind a kink are not compared in that step.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Agreement:
         ulps: distance at the worst element, in units in the last place of the run's format.
         envelope: the replicas' largest ``absolute``.
         bound: what was allowed.
-        left_out: samples whose masks differ.
+        left_out: samples on different sides of a kink, or exactly on one.
     """
 
     step: int
@@ -86,7 +87,10 @@ class AgreementChecker:
         self._replicas = replicas
 
     def check(self, step: Step) -> list[Agreement]:
-        """Every quantity of a sound step, in the order of the step's tensors (the parameters before it left out)."""
+        """Every quantity of a sound step that can be compared, in the order of :meth:`Network.shapes`.
+
+        The parameters before the step are left out, and what lies behind a kink that no sample is off.
+        """
         replicas = self._replicas if step.samples is None else self._of_batch(step.samples)
         network, X = replicas.training.network, {"X": replicas.truth.X}
         parameters = {name: np.ascontiguousarray(step.tensors[name]) for name in network.parameter_shapes()}
@@ -119,7 +123,7 @@ def flipped(network: Network, first: Tensors, second: Tensors) -> Array:
 
 
 def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterator[tuple[str, Array]], int]:
-    """``run − truth`` of each quantity, without the samples whose masks differ; and how many those are."""
+    """``run − truth`` of each quantity, without the samples that :func:`flipped` names; and how many those are."""
     flips = flipped(network, run, truth)
     m = truth["Z1"].shape[1]
 
@@ -130,7 +134,7 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
             kind, layer = split(name) if name != "loss" else ("loss", network.depth)
             behind_kink = layer < network.depth and (name.startswith("d") or name.endswith("_next"))
             if behind_kink and len(flips) == m:
-                continue  # no sample is left to compare; the report shows the quantity as not compared
+                continue  # no sample is left to compare: none is no agreement, so the quantity gets none in this step
             difference = run[name] - truth[name]
             if len(flips):
                 if kind in "Wb":

@@ -19,7 +19,7 @@ class Check:
         residuals: the worst element, the spread, the suspects.
         vacuous: elements whose operands are all zero; they agree for nothing.
         ceiling: units that no rounding can pass (the largest over the elements).
-        slope: fitted δ of ``recorded = (1 + δ) exact``, or None where it is not fitted.
+        slope: fitted δ of ``recorded = (1 + δ) exact`` of a product, or None where it is not fitted.
         message: one sentence; empty when rounding explains everything without a second opinion.
         explanations: mistakes that leave nothing but rounding when they are assumed, best first; they are looked for
             where an equation fails, the first time that it does; None where they were not looked for.
@@ -37,5 +37,8 @@ class Check:
 
 
 def doubling(fmt: Format) -> float:
-    """A float64 recording is judged in float64: yardstick and judged may each err by the whole budget."""
+    """2 for a float64 recording, judged in float64: yardstick and judged may each err by the whole budget; else 1.
+
+    It does not apply to equations that involve no rounding (:data:`backproof.elementwise.EXACT`).
+    """
     return 2.0 if fmt.name == "float64" else 1.0

@@ -3,8 +3,9 @@
 Each formula is evaluated in float64 from the operand that implementations really work from (deltas and losses from the
 logits Z, not from A), and returns an :class:`Evaluation`. ``u`` is left out of the units here: the check multiplies it
 in. The budgets were measured over NumPy, PyTorch and JAX (``docs/rounding.md``) and double for float64 recordings,
-where the yardstick rounds as much as what it judges. ``CEILING`` times the budget is called a bug: no derivation bounds
-a mathematical library's ``tanh``, but none in use errs by tens of units.
+where the yardstick rounds as much as what it judges. Above ``CEILING`` times the budget is a bug: no derivation bounds
+a mathematical library's ``tanh``, but none in use errs by tens of units. A budget of ``EXACT`` is its own ceiling and
+is not doubled: what involves no rounding is exact in float64 too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The recorded arrays of one step as the checks need them: as recorded, in float64, and their norms, each made once.
 
 Arrays that have a column for each sample are widened block by block, so that a step of 60,000 samples costs no second
-copy of itself in float64.
+copy of itself in float64. The operands of the loss, the output's Z and Y, are widened whole.
 """
 
 from __future__ import annotations

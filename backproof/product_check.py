@@ -125,7 +125,7 @@ def _summed(product: Product, operands: Operands) -> Callable[[slice], Array]:
         return operands.columns(product.left, block) @ operands.columns(product.right, block).T
 
     total = np.zeros((rows, columns))
-    # Longer blocks than elsewhere: each costs a whole matrix of partial sums.
+    # 1,024 samples a block, however wide the layer: each block costs a whole matrix of partial sums.
     for value in in_parallel(part, blocks(BLOCK // 1024, m)):
         total += value
     return lambda block: total[:, block]

@@ -53,7 +53,9 @@ class RecordingWriter:
     """Writes one run; use as a context manager, so that only a run that ended without an error is complete.
 
     Args:
-        folder: made if absent; must be empty, or hold a recording when ``overwrite`` is set.
+        folder: made if absent; must be empty unless ``overwrite`` is set.
+        overwrite: replace the recording that the folder holds, or what a killed writer left of one. Only the files of
+            a recording are removed, the manifest first.
 
     Raises:
         BackproofError: when the folder cannot be written or holds something else.

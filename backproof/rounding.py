@@ -16,13 +16,13 @@ it is a bug, with proof. For K = 60,000 in float32 it is 60,215; from K u = 1 on
 to independent with mean zero, so they add up as sqrt(K) (Higham and Mary 2019; Ipsen and Zhou 2019). Each partial
 sum s_k contributes about u |s_k|: the partial sums wander to about ||A_i|| ||B_j|| by chance and to |C_ij| by drift,
 
-    budget_ij = min(ceiling, 4 u (||A_i|| ||B_j|| + |b_i| + sqrt(K) |C_ij|))
+    budget_ij = min(ceiling, 4 (1 + sqrt(K) u |C_ij| / unit_ij)) units
 
 The drift term is what lets a saturated or all-positive product through without blinding the others.
 
 **The floor**: operands below the smallest normal number tau may be flushed to zero (XLA does so), which costs at
 most tau for each term and each operand: ``2 tau (K + 1 + ||A_i||_1 + ||B_j||_1)``, where ``||x||_1 <= sqrt(K) ||x||_2``
-is used for the one-norms.
+is used for the one-norms. It is folded into the unit (:class:`backproof.product_check.Yardstick`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class Flaw:
     """A quantity that cannot be judged, and why.
 
     Attributes:
-        kind: ``missing``, ``unexpected``, ``shape``, ``dtype`` or ``non-finite``.
+        kind: ``missing``, ``unexpected``, ``shape``, ``dtype``, ``non-finite``, or ``overflow`` (the equation
+            check's name for a non-finite value whose exact one is beyond the format).
     """
 
     quantity: str

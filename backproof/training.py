@@ -39,6 +39,8 @@ class Step:
 class Training:
     """One network, its initial parameters, its data and its batches: the input of every implementation.
 
+    ``verify`` and ``record`` hand over X, Y and the parameters as read-only arrays, for all implementations share them.
+
     Attributes:
         network: the specification.
         parameters: the initial weights and biases, canonical form.

@@ -12,7 +12,7 @@ class Verdict(IntEnum):
     ROUNDING = 0
     """Rounding explains it."""
     SUSPECT = 1
-    """Above the budget, and neither proved impossible nor explained by an honest order of summation."""
+    """Above a budget or bound, or leaning one way, and neither proved impossible nor explained by an honest order."""
     BUG = 2
     """Rounding cannot explain it."""
 

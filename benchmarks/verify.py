@@ -17,6 +17,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 ROOT = Path(__file__).parent.parent
 TARGET = 3.0
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backproof import second_opinion
 from backproof.equations import ONES, Equation, Product
 from backproof.operands import Operands
 from backproof.product_check import check_product
@@ -203,3 +204,18 @@ def test_operands_are_gathered_as_the_product_reads_them() -> None:
     np.testing.assert_allclose(inner.exact(), (W.T @ dZ + b)[rows, columns], rtol=1e-14)
     gradient = gather(Product("dZ", "dZ", right_transposed=True), operands, rows, np.array([3, 1]))
     np.testing.assert_allclose(gradient.exact(), (dZ @ dZ.T)[rows, [3, 1]], rtol=1e-14)
+
+
+def test_a_fused_float64_step_rounds_once() -> None:
+    """``total + a b`` within half a unit in the last place (and 2^-50 of one) of the exact value, cancelling or not."""
+    generator = np.random.default_rng(3)
+    a, b = generator.standard_normal((2, 500))
+    total = np.where(generator.random(500) < 0.5, generator.standard_normal(500), -a * b * (1 + 2.0**-50))
+    fused, plain = (second_opinion._multiply_add(total, a, b, fused) for fused in (True, False))
+
+    def errors(values: Array) -> list[Fraction]:
+        exact = [Fraction(t) + Fraction(x) * Fraction(y) for t, x, y in zip(total, a, b, strict=True)]
+        return [abs(Fraction(v) - e) / Fraction(float(np.spacing(abs(v)))) for v, e in zip(values, exact, strict=True)]
+
+    assert max(errors(fused)) <= Fraction(1, 2) + Fraction(1, 2**50)
+    assert max(errors(plain)) > 1  # two roundings, and the first is not small beside a sum that cancels

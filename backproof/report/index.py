@@ -84,11 +84,12 @@ def page(summary: Json) -> str:
 
 def _reading(summary: Json) -> str:
     line = [text(cell) for cell in next(rows(summary))]
+    kind = "sum" if line[2] == "rounding" else "equation"
     network, name, verdict, equations, sum_, ratio, ceiling, used, agreement, apart, replicas = line
     return (
         "## How to read a line\n\n"
         f"The first line says: **{network}** run by **{name}** is *{verdict}*. Of the equations of its steps, "
-        f"{equations} were checked. The sum that came closest to its limit is `{sum_}`: its largest residual anywhere "
+        f"{equations} were checked. The {kind} that came closest to its limit is `{sum_}`: its largest residual anywhere "
         f"is {ratio} units of rounding where no rounding can pass {ceiling}, and its tightest element used {used} of "
         f"its budget. Compared end to end with the float64 reference, the quantity in brackets used "
         f"{agreement.split(' (')[0]} of what the reference's own replicas allow. After the last step the parameters "

@@ -83,7 +83,7 @@ def _agreement(layer: Json) -> Iterator[str]:
     yield (
         "Each quantity end to end against the reference in float64, from the parameters that the implementation had "
         "before the step. *Bound*: 16 times what the reference's own replicas disagree by, 4 u of the largest value "
-        "added; *left out*: samples whose ReLU masks differ because a Z straddles 0 within rounding."
+        "added; *left out*: samples with a Z that is on the kink of its activation or straddles it within rounding."
     )
     rows = [
         [
