@@ -89,9 +89,9 @@ def _reading(summary: Json) -> str:
     return (
         "## How to read a line\n\n"
         f"The first line says: **{network}** run by **{name}** is *{verdict}*. Of the equations of its steps, "
-        f"{equations} were checked. The {kind} that came closest to its limit is `{sum_}`: its largest residual anywhere "
-        f"is {ratio} units of rounding where no rounding can pass {ceiling}, and its tightest element used {used} of "
-        f"its budget. Compared end to end with the float64 reference, the quantity in brackets used "
+        f"{equations} were checked. The {kind} that came closest to its limit is `{sum_}`: its largest residual "
+        f"anywhere is {ratio} units of rounding where no rounding can pass {ceiling}, and its tightest element used "
+        f"{used} of its budget. Compared end to end with the float64 reference, the quantity in brackets used "
         f"{agreement.split(' (')[0]} of what the reference's own replicas allow. After the last step the parameters "
         f"are {apart} of the distance travelled apart from the float64 run; the replicas, which differ from each other "
         f"by the order of summation only, are {replicas} apart."

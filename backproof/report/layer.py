@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backproof.evidence import BINS, Json
-from backproof.report.tables import code, element, markdown, number, percent, precise, shape, text
+from backproof.report.tables import element, markdown, number, percent, precise, shape, text
 
 EQUATION_HEADERS = (
     "equation", "shape", "by", "ratio", "ceiling", "used", "worst element", "recorded", "exact", "step", "verdict",
@@ -43,17 +43,38 @@ def _head(network: str, facts: Json, layer: Json, dtype: str) -> Iterator[str]:
 
 def _findings(facts: Json, layer: Json) -> Iterator[str]:
     lines = [
-        f"- **{text(name)}**, {finding['verdict']} at step {finding['step']}, {code(finding['quantity'])}: "
-        f"{text(finding['message'])}"
+        line
         for name, run in facts["implementations"].items()
-        for finding in run["findings"]
-        if finding["layer"] in (layer["layer"], 0)
+        for line in _wrong(name, [f for f in run["findings"] if f["layer"] in (layer["layer"], 0)])
     ]
     if lines:
         yield "## What is wrong"
         yield "\n".join(lines)
     else:
         yield "Nothing here is beyond rounding."
+
+
+def _wrong(name: str, findings: list[Json]) -> Iterator[str]:
+    """One line for each quantity that fails, at its first step; one for all that disagree end to end, the echo."""
+    steps: dict[tuple[str, str], list[Json]] = {}
+    for finding in findings:
+        steps.setdefault((finding["kind"], finding["quantity"]), []).append(finding)
+    for (kind, quantity), found in steps.items():
+        if kind != "agreement":
+            later = f"; and in {len(found) - 1} later steps" if len(found) > 1 else ""
+            first = found[0]
+            message = f"{first['verdict']} at step {first['step']}, {_code(quantity)}: {text(first['message'])}{later}"
+            yield f"- **{text(name)}**, {message}"
+    echo = [found[0] for (kind, _), found in steps.items() if kind == "agreement"]
+    if echo:
+        which = ", ".join(_code(finding["quantity"]) for finding in echo)
+        first = f"{_code(echo[0]['quantity'])} at step {echo[0]['step']} is {text(echo[0]['message'])}"
+        yield f"- **{text(name)}**, end to end: {which} disagree with the reference; {first}"
+
+
+def _code(quantity: str) -> str:
+    """A quantity's name in backticks; what a recording calls a quantity may be anything, and stays plain text."""
+    return f"`{quantity}`" if quantity.isidentifier() else text(quantity)
 
 
 def _equations(layer: Json) -> Iterator[str]:
