@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backproof.evidence import BINS, Json
-from backproof.report.tables import element, markdown, number, percent, precise, shape, text
+from backproof.report.tables import code, element, markdown, number, percent, precise, shape, text
 
 EQUATION_HEADERS = (
     "equation", "shape", "by", "ratio", "ceiling", "used", "worst element", "recorded", "exact", "step", "verdict",
@@ -63,18 +63,13 @@ def _wrong(name: str, findings: list[Json]) -> Iterator[str]:
         if kind != "agreement":
             later = f"; and in {len(found) - 1} later steps" if len(found) > 1 else ""
             first = found[0]
-            message = f"{first['verdict']} at step {first['step']}, {_code(quantity)}: {text(first['message'])}{later}"
+            message = f"{first['verdict']} at step {first['step']}, {code(quantity)}: {text(first['message'])}{later}"
             yield f"- **{text(name)}**, {message}"
     echo = [found[0] for (kind, _), found in steps.items() if kind == "agreement"]
     if echo:
-        which = ", ".join(_code(finding["quantity"]) for finding in echo)
-        first = f"{_code(echo[0]['quantity'])} at step {echo[0]['step']} is {text(echo[0]['message'])}"
-        yield f"- **{text(name)}**, end to end: {which} disagree with the reference; {first}"
-
-
-def _code(quantity: str) -> str:
-    """A quantity's name in backticks; what a recording calls a quantity may be anything, and stays plain text."""
-    return f"`{quantity}`" if quantity.isidentifier() else text(quantity)
+        which = ", ".join(code(finding["quantity"]) for finding in echo)
+        one = f"{code(echo[0]['quantity'])} at step {echo[0]['step']} is {text(echo[0]['message'])}"
+        yield f"- **{text(name)}**, end to end: {which} disagree with the reference; {one}"
 
 
 def _equations(layer: Json) -> Iterator[str]:
