@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.disturbance import disturbed
 from backproof.network import KINKED, Network
 from backproof.replicas import Replicas, split
 from backproof.rounding import format_of, ulps
@@ -34,6 +35,8 @@ MULTIPLE = 16.0
 """Times the envelope. Over 27,336 honest comparisons 8 never alarmed on ordinary data and 16 never at all."""
 FLOOR = 4.0
 """Units of ``u max |quantity|`` that are added to the envelope."""
+DISTURBANCES = (0, 1)
+"""Seeds of the steps in which every quantity is off by a unit of its own equation (:mod:`backproof.disturbance`)."""
 BUG = 16.0
 """Times the bound from which a disagreement is called a bug and no longer a suspect."""
 
@@ -87,9 +90,10 @@ class AgreementChecker:
         self._replicas = replicas
 
     def check(self, step: Step) -> list[Agreement]:
-        """Every quantity of a sound step that can be compared, in the order of :meth:`Network.shapes`.
+        """Every quantity of a sound step that can be compared (the parameters before it left out).
 
-        The parameters before the step are left out, and what lies behind a kink that no sample is off.
+        A quantity is left out when no sample is off the kinks, or when the reference itself is not finite. The
+        disturbed steps are only made where the replicas' envelope is exceeded: ordinary runs pay nothing for them.
         """
         replicas = self._replicas if step.samples is None else self._of_batch(step.samples)
         network, X = replicas.training.network, {"X": replicas.truth.X}
@@ -98,9 +102,19 @@ class AgreementChecker:
         truth = {**exact.tensors, **X}
         envelope = dict.fromkeys(exact.tensors, 0.0)
         for run in runs:
-            for name, difference in _differences(network, {**run.tensors, **X}, truth)[0]:
-                envelope[name] = max(envelope[name], float(np.abs(difference).max(initial=0.0)))
-        differences, left_out = _differences(network, {**step.tensors, **X}, truth)
+            _widen(envelope, network, {**run.tensors, **X}, truth)
+        found = self._agreements(step, truth, envelope)
+        if any(agreement.fraction > 1 for agreement in found):
+            wide = {name: array.astype(np.float64) for name, array in parameters.items()}
+            start = replace(replicas.truth, parameters=wide, batches=(None,))
+            for seed in DISTURBANCES:
+                _widen(envelope, network, disturbed(start, step.tensors["Z1"].dtype, seed), truth)
+            found = self._agreements(step, truth, envelope)
+        return found
+
+    def _agreements(self, step: Step, truth: Tensors, envelope: Mapping[str, float]) -> list[Agreement]:
+        network = self._replicas.training.network
+        differences, left_out = _differences(network, {**step.tensors, "X": truth["X"]}, truth)
         return [
             _agreement(step, name, difference, truth[name], envelope[name], left_out)
             for name, difference in differences
@@ -110,6 +124,13 @@ class AgreementChecker:
         training = self._replicas.training
         X, Y = training.batch(samples)
         return Replicas(replace(training, X=X, Y=Y, batches=(None,)), self._replicas.reference)
+
+
+def _widen(envelope: dict[str, float], network: Network, run: Tensors, truth: Tensors) -> None:
+    for name, difference in _differences(network, run, truth)[0]:
+        largest = float(np.abs(difference).max(initial=0.0))
+        if np.isfinite(largest):  # a replica that overflows says nothing of how far rounding carries
+            envelope[name] = max(envelope[name], largest)
 
 
 def flipped(network: Network, first: Tensors, second: Tensors) -> Array:

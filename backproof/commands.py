@@ -18,7 +18,9 @@ from backproof.recording import Recording, RecordingWriter
 from backproof.report import index, run, store
 from backproof.report.render import render
 from backproof.report.tables import plain
+from backproof.runs import same_samples, source_of, steps_of
 from backproof.settings import Settings, prepare
+from backproof.training import Step, Training
 
 
 def networks(options: argparse.Namespace) -> int:
@@ -44,20 +46,22 @@ def verify(options: argparse.Namespace) -> int:
         raise BackproofError(f"{config.root / 'pyproject.toml'}: verify needs a reference; add one to [tool.backproof]")
     implementations = verification.modules(config, options.implementation)
     dataset = data.load(settings.data)
-    trainings = [prepare(network, dataset, settings, reference) for network in chosen]
+    for network in chosen:
+        prepare(network, dataset, settings, reference)  # what cannot be prepared is refused before a report is removed
+    sources = {name: source_of(name, module) for name, module in implementations.items()}
     output = options.output or config.root / "reports"
     if gone := sorted(set(store.clear(output)) - {network.name for network in chosen}):
         print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
     recordings = output / "recordings" if options.keep_recordings else None
     facts = {}
     with _progress(len(chosen) * settings.steps * len(implementations)) as advance:
-        for training in trainings:
-            name = training.network.name
+        for network in chosen:
+            name, training = network.name, prepare(network, dataset, settings, reference)
             facts[name] = verification.verify_network(
                 training, implementations, reference, recordings and recordings / name, advance
             )
             store.write_layers(output, name, facts[name])
-    where = verification.environment(implementations)
+    where = verification.environment(sources)
     store.write_summary(output, verification.summarise(settings, dataset.name, facts, where))
     summary = render(output)
     print(index.terminal(summary))
@@ -80,9 +84,11 @@ def record(options: argparse.Namespace) -> int:
         for network in chosen:
             folder = options.output if len(chosen) == 1 else options.output / network.name
             training = prepare(network, dataset, settings, reference)
-            source = verification.source_of(options.implementation, module)
+            source = source_of(options.implementation, module)
             with RecordingWriter(folder, training, source, options.overwrite) as writer:
-                for step in verification.steps_of(options.implementation, module, training):
+                for step in steps_of(options.implementation, module, training):
+                    if step.index < settings.steps:
+                        _check_samples(options.implementation, step, training)
                     writer.write(step)
                     advance()
                 if (count := writer.steps) != settings.steps:
@@ -93,6 +99,14 @@ def record(options: argparse.Namespace) -> int:
                     )
             print(f"{network.name} by {options.implementation}: {settings.steps} steps in {folder}")
     return 0
+
+
+def _check_samples(name: str, step: Step, training: Training) -> None:
+    if not same_samples(step, training.batches[step.index], training.samples):
+        raise BackproofError(
+            f"implementation {name!r} used other samples in step {step.index} of {training.network.name} "
+            "than those that it was given"
+        )
 
 
 def check(options: argparse.Namespace) -> int:

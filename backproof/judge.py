@@ -85,6 +85,7 @@ class Judge:
         self.agreement: dict[str, AgreementEvidence] = {}
         self.findings: list[Finding] = []
         self.unchecked: dict[str, int] = {}
+        self.uncompared: dict[str, int] = {}
         self.losses: list[float] = []
         self.distances: list[float] = []
         self.steps = 0
@@ -111,7 +112,12 @@ class Judge:
         self.losses.append(float(step.tensors["loss"]))
         if free is not None:
             self.distances.append(free.distance(after_update(step)))
-        for agreement in self._agreement.check(step) if self._agreement else ():
+        if self._agreement is None:
+            return
+        agreements = self._agreement.check(step)
+        for target in self.equations.keys() - {agreement.quantity for agreement in agreements}:
+            self.uncompared[target] = self.uncompared.get(target, 0) + 1
+        for agreement in agreements:
             self.agreement.setdefault(agreement.quantity, AgreementEvidence()).add(agreement)
             if agreement.verdict is not Verdict.ROUNDING:
                 message = (
@@ -154,6 +160,8 @@ class Judge:
             self._find(index, "steps", "surplus" if surplus else "missing", Verdict.BUG, message, 0)
         if not sum(evidence.covered for evidence in self.equations.values()):
             self._find(0, "equations", "coverage", Verdict.BUG, "no equation could be checked", 0)
+        elif self._agreement and not self.agreement:
+            self._find(0, "agreement", "coverage", Verdict.BUG, "nothing could be compared with the reference", 0)
 
     @property
     def verdict(self) -> Verdict:
@@ -174,12 +182,13 @@ class Judge:
         told = [item for item in self.equations.items() if item[1].steps and (failing or item[0] in self._sums)]
         target, tightest = max(told, key=lambda item: (item[1].verdict, item[1].fraction), default=("", None))
         covered, of = self.coverage
-        used = {name: evidence.to_json()["fraction"] for name, evidence in self.agreement.items()}
+        used = {name: evidence.to_json()["fraction"] or 0.0 for name, evidence in self.agreement.items()}
         quantity = max(used, key=lambda name: used[name], default=None)
         return {
             "verdict": self.verdict.word,
             "coverage": {"checked": covered, "of": of},
             "unchecked": self.unchecked,
+            "uncompared": self.uncompared,
             "tightest": None if tightest is None else {
                 "equation": target,
                 "fraction": significant(tightest.fraction),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import platform
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,50 +19,13 @@ from backproof.network import Network
 from backproof.recording import RecordingWriter, Source
 from backproof.replicas import Replicas
 from backproof.rounding import format_of
+from backproof.runs import GuardedReference, same_samples, source_of, steps_of
 from backproof.settings import Settings
 from backproof.training import Implementation, Reference, Step, Training
 from backproof.trajectory import FreeStep, free_run
 
 SCHEMA = 1
 Progress = Callable[[], None]
-
-
-def steps_of(name: str, module: Implementation, training: Training) -> Iterator[Step]:
-    """The steps of one implementation, one more than was asked for at most.
-
-    Raises:
-        BackproofError: what the implementation raises or leaves that is no step, with its name and the step.
-    """
-    index = 0
-    try:
-        for step in islice(module.record(training), len(training.batches) + 1):
-            _check_kind(name, step, index, training.network)
-            yield step
-            index += 1
-    except BackproofError:
-        raise
-    # SystemExit too: an implementation that ends the process would end a verification with exit code 0.
-    except (Exception, SystemExit) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        message = (str(error).splitlines() or [""])[0]
-        raise BackproofError(
-            f"implementation {name!r} raised {type(error).__name__} in step {index} of {training.network.name}: "
-            f"{message} ({Path(place.filename).name}:{place.lineno})"
-        ) from error
-
-
-def _check_kind(name: str, step: object, index: int, network: Network) -> None:
-    where = f"implementation {name!r} left in step {index} of {network.name}"
-    if not isinstance(step, Step):
-        raise BackproofError(f"{where} a {type(step).__name__}; record must yield backproof.training.Step")
-    for quantity, array in step.tensors.items():
-        if not isinstance(array, np.ndarray | np.generic):
-            raise BackproofError(f"{where} {quantity} as a {type(array).__name__}; it must be a NumPy array")
-
-
-def source_of(name: str, module: Implementation) -> Source:
-    """Who records: name, versions, threads."""
-    return Source(name, module.versions(), module.threads())
 
 
 def verify_network(
@@ -120,11 +81,7 @@ def _advance(
         return
     if writer is not None:
         writer.write(step)
-    given = training.batches[judge.steps]
-    every = np.arange(training.samples)
-    named, asked = (every if samples is None else samples for samples in (step.samples, given))
-    # A step is judged on the samples that it names: honest equations of the wrong samples would pass.
-    if np.array_equal(named, asked):
+    if same_samples(step, training.batches[judge.steps], training.samples):
         judge.consume(step, free)
     else:
         judge.refuse_samples(step.index)
@@ -168,15 +125,14 @@ def _layer(network: Network, quantity: str) -> int:
     return network.depth if quantity == "loss" else int(quantity.removesuffix("_next").lstrip("dWbZA"))
 
 
-def environment(implementations: Mapping[str, Implementation]) -> Json:
+def environment(sources: Mapping[str, Source]) -> Json:
     """Versions and threads of everything that computed."""
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "numpy": np.__version__,
         "implementations": {
-            name: {"versions": module.versions(), "threads": module.threads()}
-            for name, module in implementations.items()
+            name: {"versions": dict(source.versions), "threads": source.threads} for name, source in sources.items()
         },
     }
 
@@ -206,4 +162,4 @@ def modules(config: Config, names: list[str]) -> dict[str, Implementation]:
 
 def reference_of(config: Config) -> Reference | None:
     """The configured NumPy reference, or None."""
-    return config.reference_module() if config.reference else None
+    return GuardedReference(config.reference_module()) if config.reference else None

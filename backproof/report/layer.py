@@ -145,6 +145,11 @@ def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
                 lines.append(
                     f"- `{target}` of {text(name)}: not judged in {count} steps, because it or an operand is unsound."
                 )
+            if count := run["uncompared"].get(target):
+                lines.append(
+                    f"- `{target}` of {text(name)}: not compared end to end in {count} steps: every sample lies on a "
+                    "kink, or the float64 reference is not finite."
+                )
     yield "\n".join(lines) or "Nothing: every equation was judged on every element."
 
 
