@@ -10,9 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from backproof import __version__
 from backproof.errors import BackproofError
@@ -21,44 +22,86 @@ EPILOG = "exit codes: 0 all within rounding; 1 a bug or an unsettled suspect; 2 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # Tables hold × and ᵀ: an encoding without them must not end a run that has been judged.
-            stream.reconfigure(errors="replace")
-    options = parser().parse_args(arguments)
-    try:
-        from backproof import commands
+    """Run one command and return its exit code.
 
-        code = int(getattr(commands, options.command)(options))
-        # Here and not at exit, where a reader that is gone could no longer be told from a failure.
-        sys.stdout.flush()
-        return code
+    Whatever a command raises ends in one line and 2: an error of the program is no finding, and must not exit 1 as one
+    does. With ``BACKPROOF_TRACEBACK=1`` in the environment an unforeseen error is raised again, for its traceback.
+    """
+    _prepare_streams()
+    try:
+        return _command(arguments)
     except BackproofError as error:
-        print(f"backproof: error: {error}", file=sys.stderr)
-        return 2
+        _say(f"error: {error}")
     except KeyboardInterrupt:
-        print("backproof: interrupted; nothing of this run is kept as complete", file=sys.stderr)
-        return 2
+        _say("interrupted; nothing of this run is kept as complete")
     except BrokenPipeError:
-        _give_up_output()  # its reader (head, say) is gone
-        return 2
+        pass  # the reader of standard output (head, say) is gone
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"backproof: error: {where}{error.strerror or error}; choose another path, or change this one",
-            file=sys.stderr,
-        )
-        _give_up_output()
-        return 2
+        _say(f"error: {where}{error.strerror or error}; choose another path, or change this one")
+    except Exception as error:
+        if os.environ.get("BACKPROOF_TRACEBACK") == "1":
+            raise
+        _say(f"error: internal error: {_unforeseen(error)}")
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _give_up_unwritable(stream)
+    return 2
 
 
-def _give_up_output() -> None:
-    """Drop what standard output still holds if it cannot be written: Python would fail over it again at exit."""
+def _command(arguments: Sequence[str] | None) -> int:
     try:
+        options = parser().parse_args(arguments)
+    except SystemExit:
         sys.stdout.flush()
+        raise
+    from backproof import commands
+
+    try:
+        code = int(getattr(commands, options.command)(options))
+    except SystemExit as end:
+        raise BackproofError(f"code that was called ended the process (SystemExit: {end.code})") from end
+    # Here and not at exit, where a reader that is gone could no longer be told from a failure.
+    sys.stdout.flush()
+    return code
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by the caller: what is printed has to go somewhere, and not into the next file that is opened.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        if isinstance(stream := getattr(sys, name), TextIOWrapper):
+            # Tables hold × and ᵀ: an encoding without them must not end a run that has been judged.
+            stream.reconfigure(errors="replace")
+
+
+def _say(message: str) -> None:
+    """One line on standard error, if anybody can read it: the exit code says the rest."""
+    with suppress(OSError, ValueError):
+        print(f"backproof: {message}", file=sys.stderr, flush=True)
+
+
+def _unforeseen(error: Exception) -> str:
+    """Type, first line of the message, and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else ""
+    message = "".join(f": {line}" for line in str(error).splitlines()[:1])
+    return f"{type(error).__name__}{message}{where}"
+
+
+def _give_up_unwritable(stream: TextIO) -> None:
+    """Drop what a stream still holds if it cannot be written: Python would fail over it again at exit."""
+    try:
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except ValueError:
+        pass  # closed: it holds nothing
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,6 +9,8 @@ from typing import Any
 from backproof.errors import BackproofError
 
 HIDDEN_ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "identity")
+LARGEST_SIZE = 10_000_000
+LARGEST_RATE = 1e30
 KINKED = ("relu", "leaky_relu")
 """Activations whose derivative jumps at 0."""
 
@@ -32,7 +34,7 @@ class Network:
 
     Attributes:
         name: what reports and the command line call it.
-        sizes: features, units of layer 1, ..., units of layer L.
+        sizes: features, units of layer 1, ..., units of layer L; each at most 10,000,000.
         activations: one for each layer, the output's last.
         loss: ``cross_entropy`` (with softmax) or ``binary_cross_entropy`` (with sigmoid).
         labels: ``one_hot`` (Y is classes x m), ``integer`` (1 x m) or ``binary`` (units x m of 0 and 1).
@@ -42,7 +44,7 @@ class Network:
             as ``torch.nn.BCEWithLogitsLoss`` does), ``sum`` does not divide.
         slope: the leaky ReLU's.
         initialisation: ``he`` (variance 2/fan_in) or ``xavier`` (2/(fan_in + fan_out)).
-        learning_rate: of plain gradient descent.
+        learning_rate: of plain gradient descent; positive and below 1e30.
         learning_rate_over_m: divide it by the number of samples (for summed losses).
         classes: the digits that the network tells apart; empty means all ten.
         note: the handwritten note that it comes from, if any.
@@ -73,6 +75,8 @@ class Network:
             fail("a name is also a folder's: not empty, no leading dot, no slash or line break")
         if len(self.sizes) < 2 or any(type(n) is not int or n < 1 for n in self.sizes):
             fail(f"sizes must be two or more positive integers, not {list(self.sizes)}")
+        if max(self.sizes) > LARGEST_SIZE:
+            fail(f"sizes must be at most {LARGEST_SIZE:,} each")
         if len(self.activations) != self.depth:
             fail(f"{self.depth} layers need {self.depth} activations, not {len(self.activations)}")
         for key, allowed in CHOICES.items():
@@ -87,6 +91,8 @@ class Network:
             fail(f"labels {self.labels!r} do not go with {self.loss}")
         if not self.learning_rate > 0:
             fail(f"learning_rate must be positive, not {self.learning_rate}")
+        if not self.learning_rate < LARGEST_RATE:
+            fail(f"learning_rate must be finite and below {LARGEST_RATE:g}")
         if not 0 < self.slope < 1:
             fail(f"slope must lie between 0 and 1, not {self.slope}")
 

@@ -75,8 +75,9 @@ class Operands:
         parts = in_parallel(squares, blocks(*self._recorded[name].shape))
         rows = np.sum([part[0] for part in parts], axis=0)
         columns = np.concatenate([part[1] for part in parts])
-        # Squares of narrower formats neither under- nor overflow in float64; a zero of float64 data may be either.
-        if self._recorded[name].dtype != np.float64 or all(_safe(squared) for squared in (rows, columns)):
+        # Squares of narrower formats neither under- nor overflow in float64; a zero of float64 data may be underflow.
+        array = self._recorded[name]
+        if array.dtype != np.float64 or (_safe(rows, array) and _safe(columns, array.T)):
             return np.sqrt(rows), np.sqrt(columns)
         return norms(self.wide(name), 1), norms(self.wide(name), 0)
 
@@ -86,8 +87,10 @@ class Operands:
         return np.ascontiguousarray(array[index] if (axis == 1) != transposed else array[:, index].T)
 
 
-def _safe(squares: Array) -> bool:
-    return bool(((squares > 1e-280) & (squares < 1e280)).all())
+def _safe(squares: Array, rows: Array) -> bool:
+    """No sum of squares has under- or overflowed: it is well within the format, or that of a row of zeros."""
+    zero = squares == 0
+    return bool((zero | ((squares > 1e-280) & (squares < 1e280))).all()) and not rows[zero].any()
 
 
 def _widened(array: Array) -> Array:

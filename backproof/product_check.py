@@ -15,10 +15,15 @@ from backproof.operands import Operands
 from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
 from backproof.rounding import BUDGET, Format
-from backproof.second_opinion import CHUNK, REFUTED, SETTLED, Opinion, consult, gather
+from backproof.second_opinion import REFUTED, SETTLED, Opinion, chunk, consult, gather
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
+
+LEANING = 1024
+"""Elements on which the recorded slope is compared with honest ones, evenly spaced."""
+ROUND = 16
+"""Blocks of samples whose partial products are held at once."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Yardstick:
     inner: int
     ceiling: float
     floor: float
-    biased: bool
+    unbiased: Array
 
     @classmethod
     def of(cls, product: Product, operands: Operands, fmt: Format) -> Yardstick:
@@ -53,7 +58,8 @@ class Yardstick:
         largest = float(row_terms.max() + column_terms.max())
         if product.bias is not None:
             row_terms = row_terms + u * np.abs(operands.wide(product.bias)[:, 0])
-        return cls(u * rows, columns, row_terms, column_terms, inner, ceiling, largest, product.bias is not None)
+        unbiased = np.ones(len(rows), bool) if product.bias is None else operands.wide(product.bias)[:, 0] == 0
+        return cls(u * rows, columns, row_terms, column_terms, inner, ceiling, largest, unbiased)
 
     def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
         """Units of the outer grid of slices, or of paired index arrays."""
@@ -73,11 +79,9 @@ class Yardstick:
 
     @property
     def vacuous(self) -> int:
-        """Elements with a zero row or a zero column; with a bias there is still the bias to get right."""
-        if self.biased:
-            return 0
-        nonzero = int(np.count_nonzero(self.rows)) * int(np.count_nonzero(self.columns))
-        return self.rows.size * self.columns.size - nonzero
+        """Elements with a zero row or a zero column, unless a bias other than 0 is there to get right."""
+        nonzero = int(np.count_nonzero(self.rows[self.unbiased])) * int(np.count_nonzero(self.columns))
+        return int(np.count_nonzero(self.unbiased)) * self.columns.size - nonzero
 
 
 def check_product(equation: Equation, product: Product, operands: Operands, fmt: Format, step: int) -> Check:
@@ -126,8 +130,10 @@ def _summed(product: Product, operands: Operands) -> Callable[[slice], Array]:
 
     total = np.zeros((rows, columns))
     # 1,024 samples a block, however wide the layer: each block costs a whole matrix of partial sums.
-    for value in in_parallel(part, blocks(BLOCK // 1024, m)):
-        total += value
+    parts = blocks(BLOCK // 1024, m)
+    for start in range(0, len(parts), ROUND):
+        for value in in_parallel(part, parts[start : start + ROUND]):
+            total += value
     return lambda block: total[:, block]
 
 
@@ -166,27 +172,18 @@ def _product_verdict(
         at = residuals.suspects[:, 1:].astype(np.int64)
         rows, columns = at.T
         unit = yardstick.unit(rows, columns)
-        exact = _values(product, operands, rows, columns)
-        budget = yardstick.budget(exact / unit, u)
-        opinion = consult(product, operands, operands.recorded(equation.target), at, unit, yardstick.ceiling, budget)
+        recorded = operands.recorded(equation.target)
+
+        def budget(exact: Array, unit: Array) -> Array:
+            return yardstick.budget(exact / unit, u)
+
+        opinion = consult(product, operands, recorded, at, unit, yardstick.ceiling, budget)
         verdict, message = _opinion_verdict(opinion, residuals)
         if verdict is not Verdict.ROUNDING:
             return verdict, message
         leaning = _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
         return leaning if leaning[0] is not Verdict.ROUNDING else (verdict, message)
     return _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
-
-
-def _values(product: Product, operands: Operands, rows: Array, columns: Array) -> Array:
-    """Float64 values of single elements, for their budget's drift term."""
-    chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
-    return np.concatenate(
-        [
-            np.einsum("nk,nk->n", inner.left.astype(np.float64), inner.right.astype(np.float64))
-            + (0.0 if inner.bias is None else inner.bias.astype(np.float64))
-            for inner in (gather(product, operands, rows[chunk], columns[chunk]) for chunk in chunks)
-        ]
-    )
 
 
 def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, str]:
@@ -198,10 +195,17 @@ def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, s
         return Verdict.BUG, f"{said}; evaluated exactly, no order of summation can reach that"
     if opinion.settled == residuals.over:
         return Verdict.ROUNDING, f"{said}; honest orders of summation err as much (at most {opinion.worst:.2g} times)"
+    if opinion.speaks_for_the_rest:
+        return Verdict.ROUNDING, (
+            f"{said}; of the worst {opinion.asked}, honest orders of summation err as much (at most "
+            f"{opinion.worst:.2g} times); the other {residuals.over - opinion.asked} have smaller residuals"
+        )
     if opinion.worst >= REFUTED:
         return Verdict.BUG, f"{said}; {opinion.worst:.3g} times what the worst honest order of summation errs"
     if opinion.worst > SETTLED:
         return Verdict.SUSPECT, f"{said}; {opinion.worst:.3g} times what the worst honest order of summation errs"
+    if opinion.unjudged:
+        return Verdict.SUSPECT, f"{said}; {opinion.unjudged} overflow when they are re-evaluated and cannot be judged"
     return Verdict.SUSPECT, f"{said}; only {opinion.settled} were re-evaluated, all of them explained"
 
 
@@ -226,17 +230,23 @@ def _slope_verdict(
     return Verdict.SUSPECT, f"{said}; rounding has no direction, a wrong constant has"
 
 
+@np.errstate(all="ignore")
 def _leaning(equation: Equation, product: Product, operands: Operands, yardstick: Yardstick) -> tuple[float, float]:
-    """Largest |slope| of honest evaluations of 64 evenly spaced elements, and the recorded slope on the same.
+    """Largest |slope| of honest evaluations of :data:`LEANING` elements, and the recorded slope on the same.
 
-    An honest slope counts only as far as it exceeds 3 of its own standard errors: 64 elements scatter by several u
+    An honest slope counts only as far as it exceeds 3 of its own standard errors: few elements scatter by several u
     without leaning, and three times that would excuse a wrong constant.
     """
     recorded = operands.recorded(equation.target)
-    flat = np.unique(np.linspace(0, recorded.size - 1, 64).astype(np.int64))
+    flat = np.linspace(0, recorded.size - 1, min(recorded.size, LEANING)).astype(np.int64)
     rows, columns = np.unravel_index(flat, recorded.shape)
-    inner = gather(product, operands, rows, columns)
-    exact = inner.exact()
+    width = chunk(yardstick.inner)
+    sums, orders = [], []
+    for part in (slice(start, start + width) for start in range(0, len(flat), width)):
+        inner = gather(product, operands, rows[part], columns[part])
+        sums.append(inner.exact())
+        orders.append(list(inner.honest()))
+    exact = np.concatenate(sums)
     unit = yardstick.unit(rows, columns)
     relative = exact / unit  # never exact / unit^2: the square of a float64 floor underflows
     total = float(relative @ relative)
@@ -249,5 +259,6 @@ def _leaning(equation: Equation, product: Product, operands: Operands, yardstick
         spread = ratio - delta * relative
         return delta, float(np.sqrt(spread @ spread / max(len(flat) - 1, 1) / total))
 
-    honest = max(max(abs(delta) - 3 * error, 0.0) for delta, error in map(lean, inner.honest()))
+    evaluations = [np.concatenate(values) for values in zip(*orders, strict=True)]
+    honest = max(max(abs(delta) - 3 * error, 0.0) for delta, error in map(lean, evaluations))
     return honest, lean(recorded[rows, columns])[0]

@@ -13,6 +13,8 @@ nothing else, and the recording stays marked as incomplete. Nothing is pickled.
 
 from __future__ import annotations
 
+import operator
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.errors import BackproofError
-from backproof.files import load_tensors, replace_file, save_tensors, sealed, unsealed, writing
+from backproof.files import has_keys, know_bfloat16, load_tensors, replace_file, save_tensors, sealed, unsealed, writing
 from backproof.network import Network
 from backproof.training import Step, Training
 
@@ -32,6 +34,11 @@ Array = NDArray[Any]
 
 SCHEMA = 1
 MANIFEST, DATA, STEPS = "manifest.json", "data.safetensors", "steps.jsonl"
+DTYPES = ("float32", "float64", "bfloat16")
+"""Formats that a recorded run can have."""
+LARGEST = int(np.iinfo(np.int64).max)
+OURS = re.compile(rf"({re.escape(MANIFEST)}|{re.escape(DATA)}|{re.escape(STEPS)}|step-\d{{6,}}\.safetensors)(\.tmp)?")
+"""Names of a recording's own files, whole or being written."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,13 @@ class RecordingWriter:
             a recording are removed, the manifest first.
 
     Raises:
-        BackproofError: when the folder cannot be written or holds something else.
+        BackproofError: when the folder cannot be written or holds something else, for a run of another format than
+            :data:`DTYPES`, and for steps and samples that are not numbered with integers.
     """
 
     def __init__(self, folder: Path, training: Training, source: Source, overwrite: bool = False) -> None:
+        if training.dtype.name not in DTYPES:
+            raise BackproofError(f"X is {training.dtype}: only runs in {', '.join(DTYPES)} can be recorded")
         self._folder = folder
         self.steps = 0
         self._index_crc = 0
@@ -87,9 +97,11 @@ class RecordingWriter:
 
     def write(self, step: Step) -> None:
         """Append one step."""
-        tensors = dict(step.tensors) if step.samples is None else {**step.tensors, "samples": step.samples}
+        index = _step_index(step.index)
+        samples = {} if step.samples is None else {"samples": _sample_indices(step.samples, index)}
         with writing(self._folder):
-            line = sealed({"step": step.index, "tensors": save_tensors(self._folder / step_file(step.index), tensors)})
+            described = save_tensors(self._folder / step_file(index), {**step.tensors, **samples})
+            line = sealed({"step": index, "tensors": described})
             self._index.write(line)
             self._index.flush()
         self._index_crc = zlib.crc32(line, self._index_crc)
@@ -150,13 +162,13 @@ class Recording:
                 if not raw.endswith(b"\n") and not self._complete:
                     break
                 crc = zlib.crc32(raw, crc)
-                line = unsealed(raw, path)
-                tensors = load_tensors(self.folder / step_file(line["step"]), line["tensors"])
+                number, described = _listed(unsealed(raw, path), path)
+                tensors = load_tensors(self.folder / step_file(number), described)
                 samples = tensors.pop("samples", None)
                 if samples is not None:
-                    _check_samples(samples, self.training.samples, line["step"])
+                    _check_samples(samples, self.training.samples, number)
                 count += 1
-                yield Step(line["step"], samples, tensors)
+                yield Step(number, samples, tensors)
         if self._complete and (count, crc) != (self.steps_written, self._index_crc):
             raise BackproofError(f"{path}: {count} steps listed where {self.steps_written} were written; record anew")
         if not count:
@@ -181,15 +193,57 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     for key, kind in MANIFEST_KEYS.items():
         if not isinstance(manifest.get(key), kind):
             raise BackproofError(f"{path}: {key!r} is missing or not of type {kind.__name__}; record anew")
-    if manifest["dtype"] not in ("float32", "float64"):
-        raise BackproofError(f"{path}: recordings are float32 or float64, this one is {manifest['dtype']!r}")
+        if kind is int and not _countable(manifest[key], -LARGEST):
+            raise BackproofError(f"{path}: {key!r} is no integer of 64 bits; record anew")
+    if manifest["dtype"] not in DTYPES:
+        raise BackproofError(f"{path}: recordings are {', '.join(DTYPES)}; this one is {manifest['dtype']!r}")
+    if manifest["dtype"] == "bfloat16":
+        know_bfloat16()
     return manifest
+
+
+def _countable(value: object, least: int = 0) -> bool:
+    """Whether it is an integer that fits int64; True and False, which Python counts among them, are none."""
+    return type(value) is int and least <= value <= LARGEST
+
+
+def _listed(line: Mapping[str, Any], path: Path) -> tuple[int, dict[str, Any]]:
+    """Number and tensors of one line of the index."""
+    number, described = line.get("step"), line.get("tensors")
+    if not _countable(number):
+        raise BackproofError(f"{path}: a line's 'step' is missing or not a number from 0; record anew")
+    if not isinstance(described, dict):
+        raise BackproofError(f"{path}: 'tensors' of step {number} is missing or not of type dict; record anew")
+    return int(line["step"]), described
+
+
+def _step_index(index: Any) -> int:
+    try:
+        number = operator.index(index)
+    except TypeError as error:
+        raise BackproofError(f"a step's index must be an integer, not {index!r}") from error
+    if number < 0 or number > LARGEST:
+        raise BackproofError(f"a step's index must be an int64 from 0, not {number}")
+    return number
+
+
+def _sample_indices(samples: Any, step: int) -> Array:
+    """The indices as int64, whatever integers they came as."""
+    array = np.asarray(samples)
+    if array.size and array.dtype.kind not in "iu":
+        raise BackproofError(f"step {step}: sample indices must be integers, not {array.dtype}")
+    if array.size and array.max() > LARGEST:
+        raise BackproofError(f"step {step}: sample index {array.max()} does not fit int64")
+    return array.astype(np.int64)
 
 
 def _read_training(folder: Path, manifest: Mapping[str, Any]) -> Training:
     """X, Y and the initial parameters, as one step's training; their hashes must be the manifest's."""
     path = folder / DATA
-    network = Network.from_dict(manifest["network"])
+    try:
+        network = Network.from_dict(manifest["network"])
+    except BackproofError as error:
+        raise BackproofError(f"{folder / MANIFEST}: {error}; record anew") from error
     tensors = load_tensors(path, manifest["tensors"])
     if missing := sorted({"X", "Y", *network.parameter_shapes()} - tensors.keys()):
         raise BackproofError(f"{path}: {missing[0]} is missing; record anew")
@@ -225,12 +279,14 @@ def _prepare(folder: Path, overwrite: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.iterdir()):
         return
+    ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()]
+    if (folder / MANIFEST).exists() and not has_keys(folder / MANIFEST, "schema", "initial_hash"):
+        raise BackproofError(f"{folder / MANIFEST} is not a recording's; choose another folder, or move it")
     # A writer that was killed at once leaves data and no manifest.
-    ours = [path for name in (MANIFEST, DATA, STEPS) for path in folder.glob(f"{name}*")]
-    ours += folder.glob("step-*.safetensors*")
-    if not (folder / MANIFEST).is_file() and set(folder.iterdir()) - set(ours):
+    if not (folder / MANIFEST).exists() and set(folder.iterdir()) - set(ours):
         raise BackproofError(f"{folder} is not empty and holds no recording; choose another folder")
     if not overwrite:
         raise BackproofError(f"{folder} holds a recording already; choose another folder, or pass --overwrite")
-    for path in ours:  # the manifest first, so that what is left never reads as a recording
+    # The manifest first, so that what is left never reads as a recording.
+    for path in sorted(ours, key=lambda path: path.name != MANIFEST):
         path.unlink()

@@ -28,7 +28,7 @@ class Residuals:
         index, recorded, exact: the element that used it.
         rows: the largest fraction in each row (unit of the layer).
         columns: the largest fraction in each column, where columns are not samples.
-        beyond: how many elements are above the ceiling.
+        beyond: how many elements are above the ceiling, and above the budget with its floor.
         suspects: (fraction, row, column) of the elements above the budget; at most :data:`SUSPECTS`, the worst.
         over: how many elements are above the budget.
     """
@@ -84,9 +84,11 @@ class Residuals:
         self.samples.append(np.zeros(min(recorded.size, SAMPLE), np.float32))
 
     def _collect(self, ratio: Array, fraction: Array, ceiling: Array | float) -> None:
-        rows, columns = np.nonzero(fraction > 1)
+        over = fraction > 1
+        rows, columns = np.nonzero(over)
         self.over = len(rows)
-        self.beyond = int(np.count_nonzero(ratio > ceiling))
+        # The floor is no part of the ceiling: an element within its allowed error breaks nothing.
+        self.beyond = int(np.count_nonzero(over & (ratio > ceiling)))
         self.suspects = _worst(np.column_stack([fraction[rows, columns], rows, columns]))
 
     def merge(self, other: Residuals, start: int) -> None:

@@ -8,8 +8,9 @@ back, honest errors do not average out, and these evaluations show it.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,14 @@ PARTS = (2, 3, 4)
 """Libraries also cut what is left into equal parts: 2 parts, fused, give PyTorch's product at K = 384 and OpenBLAS's at
 K = 841 bit for bit. With powers of two alone, three honest products of repeated operands were at up to 6.8 times
 the worst order."""
-CHUNK = 64
-"""Inner products evaluated at once, so that the operands of long ones stay in memory."""
+EXPLAINED = 2.0
+"""Times the worst honest evaluation up to which the worst residuals speak for the smaller ones."""
+WITNESSES = 512
+"""Inner products, the worst and no two alike, that are evaluated before they may speak for the rest."""
+CHUNK = 1 << 22
+"""Operands evaluated at once, so that those of long inner products stay in memory."""
+SPLITTING = 2.0**990
+"""From 2^996 on, Veltkamp's factor overflows."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class InnerProducts:
     right: Array
     bias: Array | None
 
+    @np.errstate(over="ignore", under="ignore")
     def exact(self) -> Array:
         """The n sums, exact for float64 operands (two-product and ``math.fsum``), float64 otherwise.
 
@@ -58,8 +66,16 @@ class InnerProducts:
         bias = np.zeros(len(left)) if self.bias is None else self.bias.astype(np.float64)
         if self.left.dtype != np.float64:
             return np.asarray(np.einsum("nk,nk->n", left, right) + bias)
-        high, low = two_product(left, right)
-        return np.array([math.fsum([*h, *e, b]) for h, e, b in zip(high, low, bias, strict=True)])
+        # Powers of two bring the largest factors, and a larger bias, to 1: nothing but the result itself overflows.
+        e_left, e_right = (np.frexp(np.abs(x).max(axis=1))[1] for x in (left, right))
+        shift = np.maximum(e_left + e_right, np.frexp(bias)[1])
+        high, low = two_product(np.ldexp(left, -e_left[:, None]), np.ldexp(right, (e_left - shift)[:, None]))
+        terms = zip(high, low, np.ldexp(bias, -shift), strict=True)
+        return np.asarray(np.ldexp([math.fsum([*h, *e, b]) for h, e, b in terms], shift))
+
+    def only(self, index: Array) -> InnerProducts:
+        """Some of the n."""
+        return InnerProducts(self.left[index], self.right[index], None if self.bias is None else self.bias[index])
 
     def honest(self) -> Iterator[Array]:
         """Values of the n sums in the recording's format, one array of n for each order of summation."""
@@ -81,6 +97,11 @@ class InnerProducts:
         return np.asarray(np.max([np.abs(value.astype(np.float64) - exact) for value in self.honest()], axis=0))
 
 
+def chunk(K: int) -> int:
+    """How many inner products of length K are evaluated at once: 64 to 512."""
+    return min(max(CHUNK // K, 64), WITNESSES)
+
+
 def block_sizes(K: int) -> list[int]:
     """Sizes of contiguous blocks, each smaller than the inner dimension K and none of them twice."""
     return sorted(size for size in {*BLOCKS, *(-(-K // parts) for parts in PARTS)} if size < K)
@@ -95,11 +116,22 @@ def gather(product: Product, operands: Operands, rows: Array, columns: Array) ->
 
 
 def two_product(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a b = high + low`` exactly, in float64 (Dekker 1971 with Veltkamp's splitting by 2^27 + 1)."""
+    """``a b = high + low`` exactly, in float64 (Dekker 1971 with Veltkamp's splitting by 2^27 + 1).
+
+    Not exact where the product overflows or its last bits underflow.
+    """
     high = a * b
-    a1, b1 = (134217729.0 * x - (134217729.0 * x - x) for x in (a, b))
+    a1, b1 = _leading(a), _leading(b)
     a2, b2 = a - a1, b - b1
     return high, a2 * b2 - (((high - a1 * b1) - a2 * b1) - a1 * b2)
+
+
+def _leading(x: Array) -> Array:
+    """The upper half of each significand."""
+    if x.size and max(x.max(), -x.min()) > SPLITTING:
+        scale = np.where(np.abs(x) > SPLITTING, 2.0**-28, 1.0)
+        return np.asarray(_leading(x * scale) / scale)
+    return np.asarray(134217729.0 * x - (134217729.0 * x - x))
 
 
 def _multiply_add(total: Array, a: Array, b: Array, fused: bool) -> Array:
@@ -166,45 +198,99 @@ class Opinion:
         settled: how many of them honest evaluations explain.
         worst: the largest residual over the worst honest error of its element (inf where honest errors are zero).
         ceiling_broken: an element is above its ceiling by the exact residual.
+        unjudged: elements whose exact value or honest errors are not finite: never settled.
     """
 
     asked: int
     settled: int
     worst: float
     ceiling_broken: bool = False
+    unjudged: int = 0
+
+    @property
+    def speaks_for_the_rest(self) -> bool:
+        """All that were asked are explained with room to spare, :data:`WITNESSES` of them or every suspect kept.
+
+        Suspects come worst first, so what was not asked has smaller residuals, of operands of the same kind.
+        """
+        return self.settled == self.asked and self.worst <= EXPLAINED
 
 
+@np.errstate(all="ignore")
 def consult(
-    product: Product, operands: Operands, recorded: Array, suspects: Array, unit: Array, ceiling: float, budget: Array
+    product: Product,
+    operands: Operands,
+    recorded: Array,
+    suspects: Array,
+    unit: Array,
+    ceiling: float,
+    budget: Callable[[Array, Array], Array],
 ) -> Opinion:
-    """Re-evaluate suspect elements, worst first, until one is not explained.
+    """Re-evaluate suspect elements, worst first, until one is not explained or the explained speak for the rest.
+
+    Elements of equal operands are one inner product and are evaluated once.
 
     Args:
         recorded: the target as recorded.
         suspects: (n, 2) integer rows and columns, worst first.
         unit: (n,) the unit of each.
         ceiling: in units.
-        budget: (n,) the budget of each, in units: an exact residual within it settles a float64 suspect.
+        budget: (exact, unit) of elements -> their budgets, in units: an exact residual within it settles a suspect.
     """
-    asked = settled = 0
+    groups, first = _pairs(product, operands, suspects)
+    asked = settled = unjudged = 0
     worst = 0.0
-    for start in range(0, len(suspects), CHUNK):
-        rows, columns = suspects[start : start + CHUNK].T
-        part = slice(start, start + len(rows))
-        inner = gather(product, operands, rows, columns)
-        exact = inner.exact()
-        error = np.abs(recorded[rows, columns].astype(np.float64) - exact)
-        open_ = error > budget[part] * unit[part]
-        if (error > ceiling * unit[part]).any():
-            return Opinion(asked + len(rows), settled, float(np.max(error / unit[part])), ceiling_broken=True)
-        asked += len(rows)
+    width = chunk(operands.recorded(product.left).shape[0 if product.left_transposed else 1])
+    for start in range(0, len(first), width):
+        if start >= WITNESSES and worst <= EXPLAINED:
+            break
+        inner = gather(product, operands, *suspects[first[start : start + width]].T)
+        members = np.flatnonzero((groups >= start) & (groups < start + width))
+        of, units = groups[members] - start, unit[members]
+        values = inner.exact()
+        exact = values[of]
+        error = np.abs(recorded[suspects[members, 0], suspects[members, 1]].astype(np.float64) - exact)
+        finite = np.isfinite(error)
+        asked += len(members)
+        broken = finite & (error > ceiling * units)
+        if broken.any():
+            return Opinion(asked, settled, float(np.max(error[broken] / units[broken])), ceiling_broken=True)
+        # Written so that what is not a number stays open.
+        open_ = ~(finite & (error <= budget(exact, units) * units))
         settled += int(np.count_nonzero(~open_))
         if open_.any():
-            envelope = gather(product, operands, rows[open_], columns[open_]).envelope(exact[open_])
-            with np.errstate(divide="ignore"):
-                ratios = error[open_] / envelope
+            asking, back = np.unique(of[open_], return_inverse=True)
+            envelope = inner.only(asking).envelope(values[asking])[back]
+            judged = finite[open_] & np.isfinite(envelope)
+            ratios = error[open_][judged] / envelope[judged]
+            unjudged += int(np.count_nonzero(~judged))
             settled += int(np.count_nonzero(ratios <= SETTLED))
-            worst = max(worst, float(ratios.max()))
-            if worst > SETTLED:
+            worst = max(worst, float(ratios.max(initial=0.0)))
+            if unjudged or worst > SETTLED:
                 break
-    return Opinion(asked, settled, worst)
+    return Opinion(asked, settled, worst, unjudged=unjudged)
+
+
+def _pairs(product: Product, operands: Operands, suspects: Array) -> tuple[Array, Array]:
+    """Which inner product each suspect is, numbered worst first, and the first suspect of each."""
+
+    def left(index: Array) -> bytes:
+        line = operands.line(product.left, product.left_transposed, 1, index).tobytes()
+        return line if product.bias is None else line + operands.recorded(product.bias)[index].tobytes()
+
+    def right(index: Array) -> bytes:
+        return operands.line(product.right, product.right_transposed, 0, index).tobytes()
+
+    rows, columns = _alike(left, suspects[:, 0]), _alike(right, suspects[:, 1])
+    _, first, groups = np.unique(rows * len(suspects) + columns, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return np.argsort(order)[groups], first[order]
+
+
+def _alike(content: Callable[[Array], bytes], index: Array) -> Array:
+    """A number for each index, the same for lines of the same bytes."""
+    distinct, back = np.unique(index, return_inverse=True)
+    seen: dict[bytes, int] = {}
+    numbers = [seen.setdefault(hashlib.blake2b(content(distinct[i : i + 1])).digest(), len(seen))
+               for i in range(len(distinct))]  # fmt: skip
+    return np.array(numbers)[back]

@@ -11,6 +11,10 @@ from backproof.errors import BackproofError
 from backproof.network import Network
 from backproof.training import Array, Reference, Training
 
+MOST_STEPS = 10_000_000
+LARGEST_SEED = int(np.iinfo(np.int64).max)
+"""NumPy's generators take more, its integers and the frameworks' do not."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -19,10 +23,13 @@ class Settings:
     Attributes:
         data: ``digits``, ``mnist`` or a folder of IDX files.
         samples: how many; None for all that the data set has.
-        steps: of gradient descent.
+        steps: of gradient descent; at most 10,000,000.
         batch_size: samples in a step; None for all of them.
         dtype: ``float32`` or ``float64``.
-        seed: of the initial parameters and of the shuffling.
+        seed: of the initial parameters and of the shuffling; 0 to 2^63 - 1.
+
+    Raises:
+        BackproofError: for a value outside these.
     """
 
     data: str = "digits"
@@ -37,6 +44,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BackproofError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        if self.steps > MOST_STEPS:
+            raise BackproofError(f"--steps must be at most {MOST_STEPS:,}, not {self.steps:,}")
+        if self.seed > LARGEST_SEED:
+            raise BackproofError(f"--seed must be at most {LARGEST_SEED}, the largest int64, not {self.seed}")
         if self.seed < 0:
             raise BackproofError(f"--seed must be at least 0, not {self.seed}")
         if self.dtype not in ("float32", "float64"):

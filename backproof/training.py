@@ -45,10 +45,13 @@ class Training:
         network: the specification.
         parameters: the initial weights and biases, canonical form.
         X: features x samples, float of the run's format.
-        Y: one-hot or binary floats (units x samples), or integer labels (1 x samples, int64).
+        Y: one-hot or binary in the dtype of X (units x samples), or integer labels (1 x samples, int64).
         batches: for each step the int64 indices of its samples, or None for all of them.
         seed: what the parameters were drawn from.
         data: the name of the data set.
+
+    Raises:
+        BackproofError: for no samples or steps, and for arrays whose shapes, labels or dtype of Y do not fit.
     """
 
     network: Network
@@ -73,6 +76,11 @@ class Training:
         if shapes != network.parameter_shapes():
             raise BackproofError(
                 f"{network.name}: parameters of shapes {shapes}, needed are {network.parameter_shapes()}"
+            )
+        if network.labels != "integer" and self.Y.dtype != self.X.dtype:
+            raise BackproofError(
+                f"{network.name}: {network.labels} Y must have the dtype of X, {self.X.dtype}, not {self.Y.dtype}; "
+                f"convert it with Y.astype(X.dtype)"
             )
         check_labels(network, self.Y)
 
@@ -112,7 +120,7 @@ def check_labels(network: Network, Y: Array) -> None:
             raise BackproofError(
                 f"{network.name}: label {Y.ravel()[at]} of sample {at} is outside 0..{network.sizes[-1] - 1}"
             )
-    elif not np.isin(Y, (0, 1)).all():
+    elif not ((Y == 0) | (Y == 1)).all():
         raise BackproofError(f"{network.name}: {network.labels} labels must be 0 or 1")
     elif network.labels == "one_hot" and not (Y.sum(axis=0) == 1).all():
         raise BackproofError(f"{network.name}: a one-hot column of Y does not have exactly one 1")

@@ -1,12 +1,19 @@
-"""Are the budgets right? Fresh random honest networks, judged by the equation check; every alarm is a false one.
+"""Are the budgets right? Fresh random honest networks, judged as any run is; every alarm is a false one.
 
-    python -m benchmarks.calibration --count 300            # a seed from the clock, printed
-    python -m benchmarks.calibration --seed 41 --count 1    # one case again, by its seed
+    python -m benchmarks.calibration --count 2000               # a seed from the clock, printed
+    python -m benchmarks.calibration --seed 41 --count 1        # one case again, by its seed
+    python -m benchmarks.calibration --count 100000 --minutes 5 # as many as fit
 
-Each seed is one case: a network, its data, a format, two steps of every implementation that is installed (JAX compiles
-for seconds, so it takes part in every tenth case only; ``--jax-every 1`` changes that). The table has a line for each
-kind of equation, implementation and format: checks, elements above the budget settled by the second opinion, slopes
-settled by it, the largest ratio (in units), the largest part of the budget, and the alarms (verdict not "rounding").
+Each seed is one case (:mod:`benchmarks.random_networks`): a network, its data, a format, two steps of every
+implementation that is installed. JAX compiles for seconds, so it takes part in every fortieth case only (``--jax-every
+1`` changes that). Every third case whose work is small is compared with the reference's replicas too.
+
+The table has a line for each kind of equation, and one for agreement, of each implementation and format: checks, those
+with elements above the budget that the second opinion settled, slopes settled by it, the largest ratio (in units), the
+largest part of the budget, and the alarms (verdict not "rounding"). A case that overflows ends there, with a line that
+says so; its equations whose operands are finite are still counted. A value that is not finite although the exact one
+fits the format, or that the recording lacks, is an alarm of its own ("finite values"). Set ``OMP_NUM_THREADS=1
+OPENBLAS_NUM_THREADS=1``: the networks are too small for threads.
 """
 
 from __future__ import annotations
@@ -14,47 +21,31 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from tabulate import tabulate
 
 from backproof import config
+from backproof.agreement import AgreementChecker
 from backproof.check import Check
 from backproof.equation_check import EquationChecker
 from backproof.equations import Elementwise
-from backproof.network import HIDDEN_ACTIVATIONS, Network
-from backproof.training import Array, Training
+from backproof.replicas import Replicas
+from backproof.training import Step
 from backproof.verdict import Verdict
+from benchmarks.random_networks import Case, random_case
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDTHS = (1, 2, 3, 5, 8, 10, 17, 32, 50, 100, 128, 300, 784)
-KINDS = ("normal", "uniform", "pixels", "sparse", "constant columns", "repeated samples", "saturated", "tiny", "zeros")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One random honest training and how it was drawn."""
-
-    seed: int
-    kind: str
-    training: Training
-
-    @property
-    def name(self) -> str:
-        """The case in one line."""
-        n, t = self.training.network, self.training
-        return (
-            f"seed {self.seed}: {n.architecture} {','.join(n.activations)} {n.labels} {n.layout} {n.reduction} "
-            f"{t.dtype} m={t.samples} {self.kind}"
-        )
+AGREEMENT_EVERY = 3
+AGREEMENT_WORK = 1e6
+"""Largest work of a case that is compared with the replicas: they cost five more steps for each of its own."""
 
 
 @dataclass
 class Line:
-    """What is counted of one kind of equation, implementation and format."""
+    """What is counted of one kind of check, implementation and format."""
 
     checks: int = 0
     opinions: int = 0
@@ -64,103 +55,95 @@ class Line:
     alarms: int = 0
     seeds: list[int] = field(default_factory=list)
 
-    def add(self, check: Check, seed: int) -> None:
+    def count(self, fraction: float, alarm: bool, seed: int) -> None:
         """Count one check of the case ``seed``."""
         self.checks += 1
-        residuals = check.residuals
-        self.ratio, self.fraction = max(self.ratio, residuals.ratio), max(self.fraction, residuals.fraction)
-        self.opinions += bool(residuals.over)
-        self.slopes += bool(check.message) and not residuals.over
-        if check.verdict is not Verdict.ROUNDING:
+        self.fraction = max(self.fraction, fraction)
+        if alarm:
             self.alarms += 1
             if seed not in self.seeds:
                 self.seeds.append(seed)
 
 
-def random_network(generator: np.random.Generator) -> Network:
-    """Depth 1 to 6, any activations, loss, label kind, layout and reduction."""
-    depth = int(generator.integers(1, 7))
-    binary = bool(generator.random() < 0.3)
-    sizes = [int(n) for n in generator.choice(WIDTHS, depth + 1)]
-    sizes[-1] = int(generator.integers(1, 4)) if binary else int(generator.choice((1, 2, 3, 10, 40)))
-    hidden = [str(name) for name in generator.choice(HIDDEN_ACTIVATIONS, depth - 1)]
-    return Network(
-        name="random",
-        sizes=tuple(sizes),
-        activations=(*hidden, "sigmoid" if binary else "softmax"),
-        loss="binary_cross_entropy" if binary else "cross_entropy",
-        labels="binary" if binary else str(generator.choice(("one_hot", "integer"))),
-        layout=str(generator.choice(("columns", "rows"))),
-        reduction=str(generator.choice(("mean", "sum"))),
-        slope=float(generator.choice((0.001, 0.01, 0.3))),
-        initialisation=str(generator.choice(("he", "xavier"))),
-        learning_rate=float(10.0 ** generator.uniform(-3, 0)),
-        learning_rate_over_m=True,
-    )
+@dataclass
+class Tally:
+    """Everything counted so far."""
+
+    lines: dict[tuple[str, str, str], Line] = field(default_factory=dict)
+    cases: int = 0
+    overflows: set[int] = field(default_factory=set)
+
+    @property
+    def checks(self) -> int:
+        """Equations and quantities judged."""
+        return sum(line.checks for line in self.lines.values())
+
+    @property
+    def alarms(self) -> int:
+        """Those that were not called rounding."""
+        return sum(line.alarms for line in self.lines.values())
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the cases with an alarm."""
+        return sorted({seed for line in self.lines.values() for seed in line.seeds})
+
+    def add(self, kind: str, name: str, case: Case, fraction: float, alarm: str) -> Line:
+        """Count one check; ``alarm`` is what it says, or empty."""
+        line = self.lines.setdefault((kind, name, str(case.training.dtype)), Line())
+        line.count(fraction, bool(alarm), case.seed)
+        if alarm:
+            print(f"ALARM  {name}  {case.name}\n       {alarm}", flush=True)
+        return line
+
+    def add_check(self, check: Check, name: str, case: Case) -> None:
+        """Count one equation of one step."""
+        rule, residuals = check.equation.rule, check.residuals
+        kind = rule.formula if isinstance(rule, Elementwise) else check.equation.target.rstrip("0123456789")
+        alarm = "" if check.verdict is Verdict.ROUNDING else f"{check.equation.text}: {check.message}"
+        line = self.add(kind, name, case, residuals.fraction, alarm)
+        line.ratio = max(line.ratio, residuals.ratio)
+        line.opinions += bool(residuals.over)
+        line.slopes += bool(check.message) and not residuals.over
 
 
-def random_inputs(generator: np.random.Generator, kind: str, features: int, m: int) -> Array:
-    """X (features x m, float64) of one of :data:`KINDS`."""
-    normal = generator.standard_normal((features, m))
-    if kind == "uniform":
-        return generator.random((features, m))
-    if kind == "pixels":
-        return generator.integers(0, 256, (features, m)) / 255 * (generator.random((features, m)) < 0.2)
-    if kind == "sparse":
-        return normal * (generator.random((features, m)) < 0.05)
-    if kind == "constant columns":
-        return np.where(generator.random((1, m)) < 0.5, normal[:1, :], normal)
-    if kind == "repeated samples":
-        return normal[:, generator.integers(0, max(1, m // 20), m)]
-    return normal * {"saturated": 300.0, "tiny": 1e-18, "zeros": 0.0}.get(kind, 1.0)
-
-
-def random_case(seed: int) -> Case:
-    """Everything about a case follows from its seed."""
-    generator = np.random.default_rng(seed)
-    network = random_network(generator)
-    m = int(np.exp(generator.uniform(0, np.log(3000))))
-    dtype = np.dtype(generator.choice(("float32", "float64"), p=(0.7, 0.3)))
-    kind = str(generator.choice(KINDS))
-    X = random_inputs(generator, kind, network.sizes[0], m).astype(dtype)
-    n = network.sizes[-1]
-    labels = generator.integers(0, max(n, 2), (n, m)) if network.labels == "binary" else generator.integers(0, n, m)
-    Y = {
-        "binary": lambda: (labels > 0).astype(dtype),
-        "integer": lambda: labels[None].astype(np.int64),
-        "one_hot": lambda: np.eye(n, dtype=dtype)[:, labels],
-    }[network.labels]()
-    reference = config.require(ROOT).reference_module()
-    return Case(seed, kind, Training(network, reference.initial_parameters(network, seed, dtype), X, Y, (None, None)))
-
-
-def judge(case: Case, implementation: str) -> Iterator[Check]:
-    """All checks of the case's two steps. A value that is not finite ends the case: overflow is no rounding."""
+def judge(case: Case, name: str, steps: Iterable[Step], tally: Tally, agreement: AgreementChecker | None) -> None:
+    """Count all checks of the steps that ``name`` recorded. A value that is not finite ends the case."""
     training = case.training
     checker = EquationChecker(training.network, training.dtype)
-    for step in config.require(ROOT).implementation(implementation).record(training):
-        found = checker.check(step, training.X, training.Y)
-        if found.flaws:
-            print(f"not judged  {implementation}  {case.name}: {found.flaws[0].message}")
+    for step in steps:
+        found = checker.check(step, *training.batch(step.samples))
+        for check in found.checks:
+            tally.add_check(check, name, case)
+        # What follows from an overflow is not finite either; the first flaw is the cause.
+        first = found.flaws[0] if found.flaws else None
+        overflow = first is not None and first.kind == "overflow"
+        tally.add("finite values", name, case, 0.0, first.message if first and not overflow else "")
+        if first:
+            if overflow:
+                tally.overflows.add(case.seed)
+                print(f"overflow  {name}  {case.name}: {first.message}", flush=True)
             return
-        yield from found.checks
+        for item in agreement.check(step) if agreement else ():
+            honest = item.verdict is Verdict.ROUNDING
+            alarm = "" if honest else f"agreement of {item.quantity}: {item.fraction:.3g} of the bound"
+            tally.add("agreement", name, case, item.fraction, alarm)
 
 
-def calibrate(seeds: range, jax_every: int) -> dict[tuple[str, str, str], Line]:
-    """Judge every case; print each alarm with its case."""
-    lines: dict[tuple[str, str, str], Line] = {}
+def calibrate(seeds: Iterable[int], tally: Tally, jax_every: int, until: float = float("inf")) -> None:
+    """Judge the case of every seed, until the monotonic clock reads ``until``; print each alarm with its case."""
+    suite = config.require(ROOT)
+    reference, names = suite.reference_module(), suite.installed()
     for seed in seeds:
-        case = random_case(seed)
-        for name in config.require(ROOT).installed():
-            if name == "jax" and seed % jax_every:
-                continue
-            for check in judge(case, name):
-                rule = check.equation.rule
-                kind = rule.formula if isinstance(rule, Elementwise) else check.equation.target.rstrip("0123456789")
-                lines.setdefault((kind, name, str(case.training.dtype)), Line()).add(check, seed)
-                if check.verdict is not Verdict.ROUNDING:
-                    print(f"ALARM  {name}  {case.name}\n       {check.equation.text}: {check.message}")
-    return lines
+        if time.monotonic() >= until:
+            return
+        case = random_case(seed, reference.initial_parameters)
+        compared = seed % AGREEMENT_EVERY == 0 and case.work <= AGREEMENT_WORK
+        agreement = AgreementChecker(Replicas(case.training, reference)) if compared else None
+        for name in names:
+            if name != "jax" or seed % jax_every == 0:
+                judge(case, name, suite.implementation(name).record(case.training), tally, agreement)
+        tally.cases += 1
 
 
 def report(lines: dict[tuple[str, str, str], Line]) -> str:
@@ -182,15 +165,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, default=None, help="of the first case; by default from the clock")
     parser.add_argument("--count", type=int, default=100, help="cases, one a seed")
-    parser.add_argument("--jax-every", type=int, default=10, help="JAX takes part where the seed is a multiple of this")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no case after this time")
+    parser.add_argument("--jax-every", type=int, default=40, help="JAX takes part where the seed is a multiple of this")
     arguments = parser.parse_args()
     first = arguments.seed if arguments.seed is not None else time.time_ns() // 10**6 % 10**9
     print(f"seed {first}, {arguments.count} cases", flush=True)
-    lines = calibrate(range(first, first + arguments.count), arguments.jax_every)
-    print(report(lines))
-    alarms, checks = sum(line.alarms for line in lines.values()), sum(line.checks for line in lines.values())
-    print(f"{checks} checks, {alarms} alarms")
-    return 1 if alarms or not checks else 0
+    tally, start = Tally(), time.monotonic()
+    try:
+        seeds = range(first, first + arguments.count)
+        calibrate(seeds, tally, arguments.jax_every, start + 60 * arguments.minutes)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    print(report(tally.lines))
+    print(
+        f"{tally.cases} cases from seed {first} in {time.monotonic() - start:.0f} s: {tally.checks} checks, "
+        f"{tally.alarms} alarms, {len(tally.overflows)} cases ended in an overflow"
+    )
+    if tally.alarms:
+        print("seeds with alarms:", *tally.seeds)
+    return 1 if tally.alarms or not tally.checks else 0
 
 
 if __name__ == "__main__":

@@ -79,6 +79,29 @@ def test_a_folder_that_holds_something_else_is_no_place_for_a_recording(at_home,
     assert files_in(at_home / "r") == {"thesis.tex": b"mine"}
 
 
+@pytest.mark.parametrize("content", [b'{"name": "an extension"}', b"", b"[" * 100_000, b'{"schema": 1}'])
+def test_a_foreign_manifest_is_not_replaced(at_home, capsys, content):
+    (at_home / "r").mkdir()
+    (at_home / "r" / "manifest.json").write_bytes(content)
+    (at_home / "r" / "steps.jsonl").write_text("mine")
+    before = files_in(at_home / "r")
+    for option in ((), ("--overwrite",)):
+        call(capsys, *COMMANDS["record"], "--output", "r", *option).refused("manifest.json is not a recording's")
+    assert files_in(at_home / "r") == before
+
+
+def test_overwriting_removes_a_recording_s_own_names_only(at_home, capsys):
+    output = (*COMMANDS["record"], "--output", "r")
+    assert call(capsys, *output).code == 0
+    mine = {"steps.jsonl.bak", "manifest.json.orig", "data.safetensors~", "step-final.safetensors", "notes.txt"}
+    ours = {"steps.jsonl.tmp", "step-000007.safetensors", "step-000008.safetensors.tmp"}
+    for name in mine | ours:
+        (at_home / "r" / name).write_text("mine")
+    assert call(capsys, *output, "--overwrite").code == 0
+    left = set(files_in(at_home / "r"))
+    assert mine <= left and not ours & left
+
+
 def test_a_readme_of_the_user_is_not_replaced(at_home, capsys):
     (at_home / "README.md").write_text("# My project\n")
     call(capsys, *COMMANDS["verify"], "--output", at_home).refused("README.md is no report", "choose another folder")
@@ -152,11 +175,34 @@ def test_evidence_of_a_forger_stays_in_its_folder(reports, capsys):
     assert files_in(outside) == before
 
 
-def test_a_broken_summary_does_not_stand_in_the_way_of_a_new_run(reports, capsys):
-    for content in (b"", b"[]", b'{"schema": 2}', b"\xff"):
-        (reports / "summary.json").write_bytes(content)
-        assert call(capsys, *COMMANDS["verify"]).code == 0
-        assert summary_of(reports)["verdict"] == "rounding"
+def test_the_summary_of_another_version_does_not_stand_in_the_way_of_a_new_run(reports, capsys):
+    (reports / "summary.json").write_bytes(b'{"schema": 2, "backproof": "9"}')
+    assert call(capsys, *COMMANDS["verify"]).code == 0
+    assert summary_of(reports)["verdict"] == "rounding"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 2}', b"\xff", b'{"total": 3}', b"[" * 100_000])
+def test_a_foreign_summary_is_not_replaced(reports, capsys, content):
+    (reports / "summary.json").write_bytes(content)
+    before = files_in(reports)
+    call(capsys, *COMMANDS["verify"]).refused("summary.json is no summary of 'backproof verify'", "choose another")
+    assert files_in(reports) == before
+
+
+def test_a_foreign_folder_in_the_place_of_the_summary(reports, capsys):
+    (reports / "summary.json").unlink()
+    (reports / "summary.json").mkdir()
+    before = files_in(reports)
+    call(capsys, *COMMANDS["verify"]).refused("summary.json is no summary")
+    assert files_in(reports) == before
+
+
+def test_a_temporary_file_of_the_user_is_not_removed(reports, capsys):
+    (reports / "README.md").write_text("# My project\n")
+    (reports / "summary.json.tmp").write_text("mine")
+    before = files_in(reports)
+    call(capsys, *COMMANDS["verify"]).refused("README.md is no report")
+    assert files_in(reports) == before
 
 
 def test_without_any_configuration(tmp_path, reports, capsys, monkeypatch):

@@ -50,6 +50,8 @@ USAGE = {
     "too many samples": (["verify", "--samples", "1798"], ["1798", "1797", "ask for at most 1797"]),
     "steps 0": (["verify", "--steps", "0"], ["--steps", "at least 1"]),
     "steps -3": (["verify", "--steps", "-3"], ["--steps", "at least 1", "-3"]),
+    "too many steps": (["verify", "--steps", "10000001"], ["--steps", "at most 10,000,000"]),
+    "seed too large": (["verify", "--seed", str(2**63)], ["--seed", "at most 9223372036854775807"]),
     "batch of none": (["verify", "--batch-size", "0"], ["--batch-size", "at least 1"]),
     "batch too large": (["verify", "--samples", "9", "--batch-size", "10"], ["--batch-size 10", "9 samples"]),
     "seed": (["verify", "--seed", "-1"], ["--seed", "at least 0", "-1"]),
@@ -146,6 +148,20 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_bytes(sealed({**unsealed(path.read_bytes(), path), **changes}))
 
 
+def relist(folder: Path, **changes: Any) -> None:
+    """Another first line of the index, sealed as it should be; None leaves a key out."""
+    first, *others = (folder / STEPS).read_bytes().splitlines(keepends=True)
+    line = {**unsealed(first, folder), **changes}
+    (folder / STEPS).write_bytes(
+        b"".join([sealed({key: value for key, value in line.items() if value is not None}), *others])
+    )
+
+
+def renetwork(folder: Path, **changes: Any) -> None:
+    network = unsealed((folder / MANIFEST).read_bytes(), folder)["network"]
+    edit(folder / MANIFEST, network={**network, **changes})
+
+
 def flip(path: Path, at: int) -> None:
     raw = bytearray(path.read_bytes())
     raw[at] ^= 1
@@ -184,6 +200,23 @@ BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "step flipped": (lambda r: flip(r / step_file(1), -1), [step_file(1), "bit-flipped"]),
     "step missing": (lambda r: (r / step_file(1)).unlink(), [step_file(1), "missing"]),
     "steps exchanged": (lambda r: (r / step_file(1)).write_bytes((r / step_file(0)).read_bytes()), [step_file(1)]),
+    "step number missing": (lambda r: relist(r, step=None), [STEPS, "'step'"]),
+    "step number a text": (lambda r: relist(r, step="1"), [STEPS, "'step'"]),
+    "step number a truth": (lambda r: relist(r, step=True), [STEPS, "'step'"]),
+    "step number a fraction": (lambda r: relist(r, step=0.0), [STEPS, "'step'"]),
+    "step number negative": (lambda r: relist(r, step=-1), [STEPS, "'step'"]),
+    "step number huge": (lambda r: relist(r, step=10**400), [STEPS, "'step'"]),
+    "step without tensors": (lambda r: relist(r, tensors=None), [STEPS, "'tensors'"]),
+    "step with a list of tensors": (lambda r: relist(r, tensors=["Z1"]), [STEPS, "'tensors'"]),
+    "step with texts for tensors": (lambda r: relist(r, tensors={"Z1": "x"}), [step_file(0)]),
+    "index nested": (lambda r: (r / STEPS).write_bytes(b"[" * 100_000 + b"\n"), [STEPS, "not a recording's"]),
+    "manifest nested": (lambda r: (r / MANIFEST).write_bytes(b'{"a":' * 100_000), [MANIFEST, "not a recording's"]),
+    "number of steps huge": (lambda r: edit(r / MANIFEST, steps=10**400), [MANIFEST, "'steps'"]),
+    "seed huge": (lambda r: edit(r / MANIFEST, seed=10**400), [MANIFEST, "'seed'"]),
+    "threads a truth": (lambda r: edit(r / MANIFEST, threads=True), [MANIFEST, "'threads'"]),
+    "rate huge": (lambda r: renetwork(r, learning_rate=10**400), ["learning_rate", "below 1e+30"]),
+    "size huge": (lambda r: renetwork(r, sizes=[12, 10**400, 4]), ["sizes", "at most 10,000,000"]),
+    "number too long to read": (lambda r: (r / MANIFEST).write_bytes(b"9" * 9999), [MANIFEST, "not a recording's"]),
     "index missing": (lambda r: (r / STEPS).unlink(), [STEPS, "missing"]),
     "index truncated": (lambda r: cut(r / STEPS), [STEPS]),
     "index shorter": (lambda r: (r / STEPS).write_bytes((r / STEPS).read_bytes().splitlines(True)[0]), ["1 steps"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backproof import __version__
+from backproof import __version__, commands
 from backproof.cli import main, parser
 from tests.cli_support import call, enter, environment, faulty, files_in, project, spawn, summary_of
 from tests.support import IMPLEMENTATIONS, ROOT, SUITE
@@ -184,6 +184,57 @@ def test_output_that_cannot_be_written(tmp_path):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert err.startswith("backproof: error: No space left on device") and "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("check", "nowhere"), ("verfy",)])
+def test_errors_that_cannot_be_written(tmp_path, arguments):
+    with open("/dev/full", "w") as full:
+        process = start(*arguments, cwd=project(tmp_path), stdout=subprocess.PIPE, stderr=full)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code"),
+    [("2>&-", "check nowhere", 2), (">&-", "networks", 0), (">&- 2>&-", "check nowhere", 2), (">&-", "--help", 0)],
+)
+def test_streams_that_are_closed(tmp_path, closed, arguments, code):
+    shell = f'exec "$0" -m backproof {arguments} {closed}'
+    ended = subprocess.run(
+        ["sh", "-c", shell, sys.executable], cwd=project(tmp_path), env=environment(), capture_output=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, b"", b"")
+
+
+# Errors of the program itself
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ZeroDivisionError("first\nsecond"), "ZeroDivisionError: first ("),
+        (MemoryError(), "MemoryError ("),
+        (RecursionError("too deep"), "RecursionError: too deep ("),
+        (AssertionError(""), "AssertionError ("),
+    ],
+)
+def test_an_unforeseen_error_is_one_line_and_no_finding(capsys, monkeypatch, error, said):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr(commands, "networks", fail)
+    monkeypatch.delenv("BACKPROOF_TRACEBACK", raising=False)
+    line = call(capsys, "networks").refused("internal error: " + said)
+    assert line.endswith(f"({__file__}:{fail.__code__.co_firstlineno + 1})")
+    monkeypatch.setenv("BACKPROOF_TRACEBACK", "1")
+    with pytest.raises(type(error)):
+        main(["networks"])
+
+
+def test_code_that_ends_the_process_is_no_pass(capsys, monkeypatch):
+    monkeypatch.setattr(commands, "networks", lambda options: sys.exit(0))
+    call(capsys, "networks").refused("ended the process", "SystemExit: 0")
 
 
 # Streams

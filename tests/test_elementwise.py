@@ -16,6 +16,7 @@ from backproof.elementwise import Context, Evaluation
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Elementwise, Equation
 from backproof.operands import Operands
+from backproof.residuals import Residuals
 from backproof.rounding import FORMATS
 from backproof.verdict import Verdict
 
@@ -259,3 +260,21 @@ def test_a_loss_as_pytorch_and_as_the_textbook_write_it(dtype: str) -> None:
     value = top + np.log(np.exp(logits - top).sum()) - logits[1, 0]
     assert verdict("cross_entropy", value, logits, labels) == Verdict.ROUNDING
     assert verdict("cross_entropy", np.asarray(top - logits[1, 0]), logits, labels) == Verdict.BUG
+
+
+@pytest.mark.parametrize("step_size", [0.1, 100.0])
+def test_a_flushed_gradient_is_off_by_the_step_size(step_size: float) -> None:
+    """XLA takes a dW of 5e-39 for 0: below tau, times a step size that may be large."""
+    W, dW = np.full((1, 1), 1e-36), np.full((1, 1), 5e-39)
+    context = Context(1, 0.0, step_size, TAU)
+    value = elementwise.gradient_descent(W, context, W, dW)
+    assert abs(W - value.exact) <= value.floor == 4 * TAU * (1 + step_size)
+    assert abs(W + 10 * step_size * TAU + 10 * TAU - value.exact) > value.floor
+
+
+def test_beyond_counts_only_what_is_above_the_budget() -> None:
+    """The floor is in the fraction, not in the ceiling: 20 ceilings of a tiny unit may be half of the floor."""
+    zeros = np.zeros((1, 3))
+    residuals = Residuals((1, 3), keep_columns=False)
+    residuals.add(zeros, zeros, ratio=np.array([[20.0, 20.0, 5.0]]), fraction=np.array([[0.5, 2.0, 1.5]]), ceiling=8.0)
+    assert (residuals.over, residuals.beyond) == (2, 1)

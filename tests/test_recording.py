@@ -19,10 +19,12 @@ from backproof.recording import Recording, RecordingWriter, Source, step_file
 from backproof.training import Step, Training
 from backproof.trajectory import Continuity
 from reference import network as reference
+from tests.refusals import refusal
 from tests.support import BY_NAME, IMPLEMENTATIONS, ROOT, SMALL, failing, implementation, training
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SOURCE = Source("numpy", {"numpy": "2", "blas": "3"}, threads=2)
+SPARSE = BY_NAME["sparse_labels"]
 
 
 def write(folder: Path, given: Training, steps: Iterator[Step] | None = None) -> list[Step]:
@@ -180,3 +182,66 @@ def test_nothing_is_pickled() -> None:
     ]
     assert found == []
     assert forbidden.search("import pickle") and forbidden.search("np.load(path, allow_pickle=True)")
+
+
+# What a caller in Python hands over
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan"), 1e30, 10**400, 0.0])
+def test_learning_rate(rate: float) -> None:
+    assert "learning_rate" in refusal(lambda: replace(SPARSE, learning_rate=rate))
+
+
+def test_sizes() -> None:
+    assert replace(SPARSE, sizes=(12, 10_000_000, 4)).sizes[1] == 10_000_000
+    assert "at most 10,000,000 each" in refusal(lambda: replace(SPARSE, sizes=(12, 10_000_001, 4)))
+
+
+@pytest.mark.parametrize("name", ["two_layer", "binary_tanh"])
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float64"])
+def test_labels_of_another_dtype_than_x(name: str, dtype: str) -> None:
+    """Integers would be read as the classes' numbers."""
+    given = training(BY_NAME[name], m=8)
+    said = refusal(lambda: replace(given, Y=given.Y.astype(dtype)))
+    assert "Y must have the dtype of X, float32" in said and dtype in said
+
+
+def altered(folder: Path, **changes: Any) -> list[Step]:
+    """The steps that are read after one was altered and written."""
+    given = replace(training(SPARSE, m=8), batches=(np.array([0, 3]),))
+    (step,) = reference.record(given)
+    with RecordingWriter(folder, given, SOURCE) as writer:
+        writer.write(replace(step, tensors={**step.tensors, **changes.pop("tensors", {})}, **changes))
+    return list(Recording(folder).steps())
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+def test_integers_of_numpy_are_written_as_what_they_are(tmp_path: Path, kind: Any) -> None:
+    (step,) = altered(tmp_path, index=kind(0), samples=np.array([0, 3], kind))
+    assert step.index == 0 and step.samples is not None and step.samples.dtype == np.int64
+    assert step.samples.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"index": 0.0}, "index must be an integer"),
+        ({"index": -1}, "from 0, not -1"),
+        ({"samples": np.array([0.0, 3.0])}, "must be integers, not float64"),
+        ({"samples": np.array([True, False])}, "must be integers, not bool"),
+        ({"samples": np.array([2**63], np.uint64)}, "does not fit int64"),
+        ({"tensors": {"Z1": np.array([[1, None]], object)}}, "Z1 has dtype object"),
+        ({"tensors": {"Z1": np.array(["1"])}}, "Z1 has dtype <U1"),
+        ({"tensors": {"Z1": np.array([1j])}}, "Z1 has dtype complex128"),
+        ({"tensors": {"Z1": [[1.0], [1.0, 2.0]]}}, "Z1 is not an array"),
+    ],
+)
+def test_what_no_recording_can_hold(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    said = refusal(lambda: altered(tmp_path, **changes))
+    assert words in said and "space" not in said
+
+
+def test_the_other_byte_order(tmp_path: Path) -> None:
+    swapped = np.arange(3, dtype=">f4")
+    described = save_tensors(tmp_path / "t", {"a": swapped})
+    assert load_tensors(tmp_path / "t", described)["a"].tolist() == [0, 1, 2]

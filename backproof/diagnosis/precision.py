@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,17 @@ from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.equations import Product
+from backproof.rounding import format_of
 
 Array = NDArray[Any]
 
 FORMATS = {"TF32 or float16": 11, "bfloat16": 8, "float32": 24}
 """Name -> significant bits, the leading one included. TF32 and float16 differ in range only."""
+
+
+def significant_bits(dtype: Any) -> int:
+    """Of a format with unit roundoff u: ``-log2(u)``, the leading bit included."""
+    return round(-math.log2(format_of(dtype).unit_roundoff))
 
 
 def rounded(array: Array, bits: int) -> Array:
@@ -25,10 +32,8 @@ def rounded(array: Array, bits: int) -> Array:
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """Operands rounded before the product, or the result rounded after it."""
-    target, own = (
-        case.equation.target,
-        {"float32": 24, "float64": 53}[case.operands.recorded(case.equation.target).dtype.name],
-    )
+    target = case.equation.target
+    own = significant_bits(case.operands.recorded(target).dtype)
     for name, bits in FORMATS.items():
         if bits >= own:
             continue

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from backproof.errors import BackproofError
 from backproof.evidence import Json
-from backproof.files import replace_file, writing
+from backproof.files import has_keys, replace_file, writing
 from backproof.network import Network
 from backproof.verify import SCHEMA
 
@@ -27,16 +28,20 @@ def clear(folder: Path) -> list[str]:
     """Remove the reports of an earlier run, and only those; returns the networks that they were of.
 
     Raises:
-        BackproofError: when the folder cannot be written, or holds a README.md that is not an index of reports.
+        BackproofError: when the folder cannot be written, or holds a README.md that is not an index of reports
+            or a summary.json that is not one of theirs. Nothing is removed then.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"{SUMMARY}.tmp"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # a folder that takes no files is found out before anything is removed
         if (folder / INDEX).exists() and not (folder / INDEX).read_bytes().startswith(TITLE.encode()):
             raise BackproofError(
                 f"{folder / INDEX} is no report of 'backproof verify'; choose another folder, or move it"
+            )
+        if (folder / SUMMARY).exists() and not has_keys(folder / SUMMARY, "schema", "backproof"):
+            raise BackproofError(
+                f"{folder / SUMMARY} is no summary of 'backproof verify'; choose another folder, or move it"
             )
         evidence = [path for path in folder.glob("*/layer-*.json") if _is_evidence(path)]
         for path in [folder / SUMMARY, folder / INDEX]:
@@ -55,7 +60,7 @@ def _is_evidence(path: Path) -> bool:
     """Whether the file itself says that it is a layer's evidence: an interrupted run left no summary that could."""
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError, IsADirectoryError):
         return False
     if not isinstance(content, dict) or not isinstance(content.get("layer"), int):
         return False
@@ -115,7 +120,7 @@ def _load(path: Path) -> Json:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise BackproofError(f"{path}: {error.strerror}; run 'backproof verify' again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BackproofError(f"{path} is not valid JSON ({error}); run 'backproof verify' again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise BackproofError(f"{path}: not schema {SCHEMA}; run 'backproof verify' again with this version")
