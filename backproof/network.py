@@ -10,7 +10,7 @@ from backproof.errors import BackproofError
 
 HIDDEN_ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "identity")
 LARGEST_SIZE = 10_000_000
-LARGEST_RATE = 1e30
+LARGEST_RATE = 1e300
 KINKED = ("relu", "leaky_relu")
 """Activations whose derivative jumps at 0."""
 
@@ -44,7 +44,7 @@ class Network:
             as ``torch.nn.BCEWithLogitsLoss`` does), ``sum`` does not divide.
         slope: the leaky ReLU's.
         initialisation: ``he`` (variance 2/fan_in) or ``xavier`` (2/(fan_in + fan_out)).
-        learning_rate: of plain gradient descent; positive and below 1e30.
+        learning_rate: of plain gradient descent; positive and below 1e300.
         learning_rate_over_m: divide it by the number of samples (for summed losses).
         classes: the digits that the network tells apart; empty means all ten.
         note: the handwritten note that it comes from, if any.
