@@ -106,6 +106,8 @@ def _overflow(
         return flaw
     with np.errstate(all="ignore"):
         exact = _evaluate(equation, operands, context)
+        if flaw.quantity == "loss":
+            exact = exact * context.divisor  # a mean is summed before it is divided
     largest = float(np.nanmax(np.abs(exact), initial=0.0))
     if largest <= fmt.largest and not np.isinf(exact).any():
         return flaw

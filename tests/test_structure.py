@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,3 +175,19 @@ def test_what_follows_an_overflow_is_not_named_one() -> None:
 def test_an_infinity_where_the_exact_value_fits_is_not_an_overflow(given: Training) -> None:
     only_flaw(with_tensors(given, replaced("Z2", put(np.inf))), "Z2", "non-finite")
     only_flaw(with_tensors(given, replaced("A2", put(np.inf))), "A2", "non-finite")
+
+
+def test_a_mean_loss_whose_sum_overflows_is_an_overflow() -> None:
+    """The mean fits the format, the sum that it is taken of does not."""
+    network = Network("wide", (1, 3), ("softmax",))
+    plain = training(network, 50)
+    parameters = {name: np.zeros_like(array) for name, array in plain.parameters.items()}
+    parameters["W1"][0] = 1.0
+    Y = np.zeros_like(plain.Y)
+    Y[1] = 1.0
+    given = replace(plain, X=np.full_like(plain.X, 1e37), Y=Y, parameters=parameters)
+    with np.errstate(over="ignore"):
+        step = one_step(given)
+    assert np.isinf(step.tensors["loss"])
+    flaw = judge(given, step).flaws[0]
+    assert (flaw.quantity, flaw.kind) == ("loss", "overflow")
