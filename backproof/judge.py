@@ -127,17 +127,13 @@ class Judge:
                 self._find(step.index, agreement.quantity, "agreement", agreement.verdict, message, None)
 
     def _flaw(self, flaw: Flaw, step: int) -> Finding:
-        return Finding(step, self._layer(flaw.quantity), flaw.quantity, flaw.kind, Verdict.BUG, flaw.message)
+        return Finding(
+            step, self._training.network.layer_of(flaw.quantity), flaw.quantity, flaw.kind, Verdict.BUG, flaw.message
+        )
 
     def _find(self, step: int, quantity: str, kind: str, verdict: Verdict, message: str, layer: int | None) -> None:
-        layer = self._layer(quantity) if layer is None else layer
+        layer = self._training.network.layer_of(quantity) if layer is None else layer
         self.findings.append(Finding(step, layer, quantity, kind, verdict, message))
-
-    def _layer(self, quantity: str) -> int:
-        if quantity == "loss":
-            return self._training.network.depth
-        digits = quantity.removesuffix("_next").lstrip("dWbZA")
-        return int(digits) if digits.isdigit() and int(digits) <= self._training.network.depth else 0
 
     def refuse_samples(self, index: int) -> None:
         """A step that was made of other samples than it was given: it counts, and nothing of it is judged."""

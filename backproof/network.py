@@ -141,6 +141,13 @@ class Network:
         shapes |= {f"{name}_next": shape for name, shape in parameters.items()}
         return shapes
 
+    def layer_of(self, quantity: str) -> int:
+        """The layer of ``dW3`` or ``Z3`` is 3, the loss belongs to the output's; 0 for what is no layer's."""
+        if quantity == "loss":
+            return self.depth
+        digits = quantity.removesuffix("_next").lstrip("dWbZA")
+        return int(digits) if digits.isdecimal() and int(digits) <= self.depth else 0
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready values; ``from_dict`` undoes it."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

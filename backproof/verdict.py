@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -20,12 +19,3 @@ class Verdict(IntEnum):
     def word(self) -> str:
         """``rounding``, ``suspect`` or ``bug``."""
         return self.name.lower()
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of several verdicts.
-
-    Raises:
-        ValueError: when there are none; nothing checked is never a pass.
-    """
-    return max(verdicts)

@@ -15,7 +15,6 @@ from backproof.config import Config
 from backproof.errors import BackproofError
 from backproof.evidence import Json, significant, without_arrays, worst_word
 from backproof.judge import Judge
-from backproof.network import Network
 from backproof.recording import RecordingWriter, Source
 from backproof.replicas import Replicas
 from backproof.rounding import format_of
@@ -96,14 +95,14 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
     layers: dict[str, Json] = {str(n): {"equations": {}, "agreement": {}} for n in range(1, network.depth + 1)}
     for name, judge in judges.items():
         for target, evidence in judge.equations.items():
-            layer = layers[str(_layer(network, target))]
+            layer = layers[str(network.layer_of(target))]
             entry = layer["equations"].setdefault(
                 target, {"text": evidence.text, "shape": list(evidence.shape), "by": {}}
             )
             if evidence.steps:
                 entry["by"][name] = evidence.to_json()
         for quantity, agreement in judge.agreement.items():
-            layer = layers[str(_layer(network, quantity))]
+            layer = layers[str(network.layer_of(quantity))]
             layer["agreement"].setdefault(quantity, {"by": {}})["by"][name] = agreement.to_json()
     return {
         "specification": network.to_dict(),
@@ -119,10 +118,6 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
         },
         "layers": layers,
     }
-
-
-def _layer(network: Network, quantity: str) -> int:
-    return network.depth if quantity == "loss" else int(quantity.removesuffix("_next").lstrip("dWbZA"))
 
 
 def environment(sources: Mapping[str, Source]) -> Json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,16 +21,6 @@ from tests.refusals import refusal
 
 FIXTURE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FOREIGN = [b"", b"[]", b"[1]", b"null", b"3", b'"text"', b"{}", b'{"crc32": 1}', b"\xff\xfe", b"GIF89a"]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("recording"))
-
-
-@pytest.fixture
-def copied(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "copied")
 
 
 def refused_or_identical(whole: Path, folder: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,16 +22,6 @@ from reference import network as reference
 from tests.recordings import WRITTEN, content, write
 from tests.refusals import refusal
 from tests.support import BY_NAME, ROOT, training
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("recording"))
-
-
-@pytest.fixture
-def copied(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "copied")
 
 
 def interrupted(folder: Path, steps: int) -> Path:
