@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from backproof.elementwise import FORMULAS, Context, Evaluation
-from backproof.equation_check import context_of
-from backproof.equations import Elementwise, Equation, Product, equations
+from backproof.equation_check import context_of, expected
+from backproof.equations import Product, equations
 from backproof.operands import Operands
-from backproof.product_check import Yardstick
-from backproof.rounding import Format, format_of
+from backproof.rounding import format_of
 from backproof.training import Training
 
 Array = NDArray[Any]
+WITHOUT_ROUNDING = ("relu", "identity", "through_relu", "through_identity")
 
 
 def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
@@ -38,26 +37,8 @@ def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
     shapes = truth.network.shapes(truth.samples)
     with np.errstate(all="ignore"):
         for equation in equations(truth.network):
-            exact, unit = _expected(equation, Operands(tensors), fmt, context, shapes[equation.target])
-            tensors[equation.target] = np.asarray(exact + unit * generator.choice((-1.0, 1.0), np.shape(exact)))
+            exact, unit = expected(equation, Operands(tensors), fmt, context, np.zeros(shapes[equation.target]))
+            rounds = isinstance(equation.rule, Product) or equation.rule.formula not in WITHOUT_ROUNDING
+            off = unit * generator.choice((-1.0, 1.0), np.shape(exact))
+            tensors[equation.target] = np.asarray(exact + off if rounds else exact)
     return tensors
-
-
-def _expected(
-    equation: Equation, operands: Operands, fmt: Format, context: Context, shape: tuple[int, ...]
-) -> tuple[Array, Array | float]:
-    rule = equation.rule
-    if isinstance(rule, Product):
-        left = operands.matrix(rule.left, rule.left_transposed)
-        exact = left @ operands.matrix(rule.right, rule.right_transposed)
-        if rule.bias is not None:
-            exact = exact + operands.wide(rule.bias)
-        return exact, Yardstick.of(rule, operands, fmt).unit(slice(None), slice(None))
-    value = _evaluation(rule, operands, context, np.zeros(shape))
-    if rule.formula in ("relu", "identity", "through_relu", "through_identity"):
-        return value.exact, 0.0  # no rounding: nothing is disturbed
-    return value.exact, fmt.unit_roundoff * value.unit
-
-
-def _evaluation(rule: Elementwise, operands: Operands, context: Context, recorded: Array) -> Evaluation:
-    return FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands))

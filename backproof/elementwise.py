@@ -10,53 +10,15 @@ is not doubled: what involves no rounding is exact in float64 too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof import losses
+from backproof.evaluation import EXACT, Context, Evaluation, Formula
+
 Array = NDArray[Any]
-
-CEILING = 8.0
-EXACT = 0.5
-"""Budget of an equation that involves no rounding: less than one unit in the last place."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """The numbers that a formula needs besides its operands, slope and step size as rounded in the format.
-
-    ``tau`` is the format's smallest normal number.
-    """
-
-    divisor: int
-    slope: float
-    step_size: float
-    tau: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one formula says of a block.
-
-    Attributes:
-        exact: in float64.
-        unit: without its factor u.
-        budget: in units.
-        floor: absolute.
-        vacuous: elements that agree for nothing; by default those whose unit is 0.
-    """
-
-    exact: Array
-    unit: Array
-    budget: Array | float
-    floor: Array | float
-    vacuous: int | None = None
-
-
-Formula = Callable[..., Evaluation]
 
 
 def _same(exact: Array, recorded: Array, context: Context, vacuous: int = 0) -> Evaluation:
@@ -118,16 +80,18 @@ def cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -
     else:
         exact -= Y
         scale += Y
-    return Evaluation(exact / context.divisor, scale / context.divisor, 6 + 2 * np.sqrt(len(Z)), 4 * context.tau)
+    divisor = context.delta_divisor
+    return Evaluation(exact / divisor, scale / divisor, 6 + 2 * np.sqrt(len(Z)), 4 * context.tau)
 
 
 def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
     """``(sigma(z) - y) / divisor``; unit ``(p (1 + softplus(-z)) + y) / divisor``; budget 8."""
     p = _sigmoid(Z)
-    scale = (p * (1 + np.logaddexp(0, -Z)) + Y) / context.divisor
-    return Evaluation((p - Y) / context.divisor, scale, 8.0, 4 * context.tau)
+    scale = (p * (1 + np.logaddexp(0, -Z)) + np.abs(Y)) / context.delta_divisor
+    return Evaluation((p - Y) / context.delta_divisor, scale, 8.0, 4 * context.tau)
 
 
+@losses.penalised
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
     """``sum (logsumexp(z) - z_true) / divisor``; unit
     ``sum (|z_true - max| + log sum + max(1, |max|)) / divisor``; budget ``4 + 2 sqrt(m)``.
@@ -143,6 +107,7 @@ def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Eval
     return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.shape[1]), 4 * context.tau)
 
 
+@losses.penalised
 def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
     """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``; unit: the same sum of absolute values, and no term
     under ``|z|`` (PyTorch's ``(1 - y) z - log sigma(z)`` takes z from z where y = 0 and z < 0); budget
@@ -182,6 +147,15 @@ def through_identity(recorded: Array, context: Context, dA: Array) -> Evaluation
     return _same(dA, recorded, context, int(np.count_nonzero(dA == 0)))
 
 
+def through_softmax(recorded: Array, context: Context, dA: Array, A: Array) -> Evaluation:
+    """``a (dA - sum_j dA_j a_j)``, the softmax Jacobian times dA; unit ``a (|dA| + sum_j |dA_j a_j|)``.
+
+    Budget ``6 + 2 sqrt(n)`` for n classes, as for softmax: one inner product of length n, a difference and a product.
+    """
+    inner, size = (dA * A).sum(axis=0, keepdims=True), (np.abs(dA) * A).sum(axis=0, keepdims=True)
+    return Evaluation(A * (dA - inner), A * (np.abs(dA) + size), 6 + 2 * np.sqrt(len(A)), 4 * context.tau)
+
+
 def gradient_descent(recorded: Array, context: Context, W: Array, dW: Array) -> Evaluation:
     """``w - alpha g``, fused or not; unit ``2 |alpha g| + |w'|``: the product's rounding and the difference's.
 
@@ -197,7 +171,9 @@ FORMULAS: dict[str, Formula] = {
     for formula in (
         relu, identity, leaky_relu, tanh, sigmoid, softmax,
         cross_entropy, binary_cross_entropy, cross_entropy_delta, binary_cross_entropy_delta,
-        through_relu, through_leaky_relu, through_tanh, through_sigmoid, through_identity,
+        losses.cross_entropy_of_output, losses.binary_cross_entropy_of_output, losses.mse,
+        losses.cross_entropy_gradient, losses.binary_cross_entropy_gradient, losses.mse_gradient,
+        through_relu, through_leaky_relu, through_tanh, through_sigmoid, through_identity, through_softmax,
         gradient_descent,
     )
 }  # fmt: skip

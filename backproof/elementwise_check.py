@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backproof import elementwise
 from backproof.check import Check, doubling
 from backproof.equations import Elementwise, Equation
+from backproof.evaluation import CEILING, EXACT, Context, Evaluation
 from backproof.operands import Operands
 from backproof.parallel import blocks, in_parallel
 from backproof.residuals import Residuals
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 
 
 def check_elementwise(
-    equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: elementwise.Context, step: int
+    equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: Context, step: int
 ) -> Check:
     """Judge an elementwise equation or a loss; target and operands must be finite and of the right shape."""
     formula = elementwise.FORMULAS[rule.formula]
@@ -43,16 +44,14 @@ def check_elementwise(
     return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)
 
 
-def _judged(
-    recorded: Array, value: elementwise.Evaluation, fmt: Format, keep_columns: bool
-) -> tuple[Residuals, int, float]:
+def _judged(recorded: Array, value: Evaluation, fmt: Format, keep_columns: bool) -> tuple[Residuals, int, float]:
     """Residuals of one block, its vacuous elements, its highest ceiling."""
     residuals = Residuals(recorded.shape, keep_columns)
     exact, scale = np.reshape(value.exact, recorded.shape), np.reshape(value.unit, recorded.shape)
     # What involves no rounding is exact in float64 too: the yardstick needs no allowance of its own.
-    exactly = np.asarray(value.budget) == elementwise.EXACT
+    exactly = np.asarray(value.budget) == EXACT
     budget = np.where(exactly, 1.0, doubling(fmt)) * value.budget
-    ceiling = np.where(exactly, 1.0, elementwise.CEILING) * budget
+    ceiling = np.where(exactly, 1.0, CEILING) * budget
     vacuous = int(np.count_nonzero(scale == 0)) if value.vacuous is None else value.vacuous
     error = recorded - exact
     if error.any():
@@ -60,7 +59,7 @@ def _judged(
         unit = fmt.unit_roundoff * scale
         allowed = unit * budget
         allowed += value.floor
-        unit += value.floor / elementwise.CEILING
+        unit += value.floor / CEILING
         residuals.add(recorded, exact, error / unit, np.divide(error, allowed, out=allowed), ceiling)
     else:
         residuals.agree(recorded)

@@ -12,11 +12,12 @@ from backproof import elementwise
 from backproof.check import Check
 from backproof.diagnosis import Case, explain
 from backproof.elementwise_check import check_elementwise
-from backproof.equations import Elementwise, Equation, Product, equations
+from backproof.equations import Equation, Product, equations
+from backproof.evaluation import Context
 from backproof.network import Network
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
-from backproof.product_check import Yardstick, check_product
+from backproof.product_check import Yardstick, check_product, exact_product
 from backproof.rounding import Format, format_of
 from backproof.structure import Flaw, flaws
 from backproof.training import Step
@@ -68,37 +69,42 @@ class EquationChecker:
         named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]
         return StepChecks(step.index, named, checks, unchecked)
 
-    def _diagnose(self, check: Check, operands: Operands, context: elementwise.Context) -> Check:
+    def _diagnose(self, check: Check, operands: Operands, context: Context) -> Check:
         """Name the mistake, the first time that an equation fails; a healthy run pays nothing."""
         equation = check.equation
         if check.verdict is Verdict.ROUNDING or equation.target in self._diagnosed:
             return check
         self._diagnosed.add(equation.target)
-        exact, unit = _expected(equation, operands, self._format, context)
-        case = Case(self._network, equation, operands, context, exact, operands.wide(equation.target))
+        recorded = operands.wide(equation.target)
+        exact, unit = expected(equation, operands, self._format, context, recorded)
+        case = Case(self._network, equation, operands, context, exact, recorded)
         return replace(check, explanations=tuple(explain(case, self._format, unit)))
 
 
-def context_of(network: Network, dtype: np.dtype[Any], m: int) -> elementwise.Context:
-    """Divisor, slope and step size of a batch of ``m``, the latter two as rounded in the format."""
-    kind = np.dtype(dtype).type
-    fmt = format_of(dtype)
-    return elementwise.Context(
-        network.divisor(m), float(kind(network.slope)), float(kind(network.step_size(m))), fmt.smallest_normal
+def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta") -> Context:
+    """The numbers of a batch of ``m``; slope, step size and λ as rounded in the format."""
+    kind, divisor = np.dtype(dtype).type, network.divisor(m)
+    step_size = network.step_size(m) / (divisor if averaged_in == "update" else 1)
+    return Context(
+        divisor,
+        float(kind(network.slope)),
+        float(kind(step_size)),
+        format_of(dtype).smallest_normal,
+        network.half,
+        averaged_in != "delta",
+        float(kind(network.weight_decay)),
     )
 
 
-def check_equation(
-    equation: Equation, operands: Operands, fmt: Format, context: elementwise.Context, step: int = 0
-) -> Check:
+def check_equation(equation: Equation, operands: Operands, fmt: Format, context: Context, step: int = 0) -> Check:
     """Judge one equation of one step; target and operands must be finite and of the right shape."""
     if isinstance(equation.rule, Product):
-        return check_product(equation, equation.rule, operands, fmt, step)
+        return check_product(equation, equation.rule, operands, fmt, context, step)
     return check_elementwise(equation, equation.rule, operands, fmt, context, step)
 
 
 def _overflow(
-    flaw: Flaw, network: Network, operands: Operands, fmt: Format, context: elementwise.Context, unsound: set[str]
+    flaw: Flaw, network: Network, operands: Operands, fmt: Format, context: Context, unsound: set[str]
 ) -> Flaw:
     """Call a non-finite value an overflow where the exact value, from finite operands, is beyond the format."""
     equation = next((e for e in equations(network) if e.target == flaw.quantity), None)
@@ -115,21 +121,25 @@ def _overflow(
     return Flaw(flaw.quantity, "overflow", message)
 
 
-def _evaluate(equation: Equation, operands: Operands, context: elementwise.Context) -> Array:
-    rule = equation.rule
-    if isinstance(rule, Elementwise):
-        recorded = operands.wide(equation.target)
-        return elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands)).exact
-    exact = operands.matrix(rule.left, rule.left_transposed) @ operands.matrix(rule.right, rule.right_transposed)
-    return np.asarray(exact if rule.bias is None else exact + operands.wide(rule.bias))
-
-
-def _expected(equation: Equation, operands: Operands, fmt: Format, context: elementwise.Context) -> tuple[Array, Array]:
-    """The exact array of an equation, and its unit, u included."""
+def _evaluate(equation: Equation, operands: Operands, context: Context) -> Array:
     rule = equation.rule
     if isinstance(rule, Product):
-        yardstick = Yardstick.of(rule, operands, fmt)
-        return _evaluate(equation, operands, context), yardstick.unit(slice(None), slice(None))
+        return exact_product(rule, operands, context)
     recorded = operands.wide(equation.target)
+    return elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands)).exact
+
+
+def expected(
+    equation: Equation, operands: Operands, fmt: Format, context: Context, recorded: Array
+) -> tuple[Array, Array]:
+    """The exact array of an equation, and its unit, u included.
+
+    Args:
+        recorded: the target in float64; it decides where the equation leaves a choice (at a kink).
+    """
+    rule = equation.rule
+    if isinstance(rule, Product):
+        yardstick = Yardstick.of(rule, operands, fmt, context)
+        return exact_product(rule, operands, context), yardstick.unit(slice(None), slice(None))
     value = elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands))
     return value.exact, fmt.unit_roundoff * value.unit + value.floor

@@ -19,19 +19,26 @@ ONES = "1"
 
 @dataclass(frozen=True)
 class Product:
-    """``op(left) op(right) (+ bias)``; an operand is transposed where its flag says so."""
+    """``op(left) op(right) (/ divisor) (+ bias) (+ λ decayed)``; an operand is transposed where its flag says so.
+
+    Attributes:
+        bias: (rows x 1), added to every column.
+        divided: whether the sum is divided by the loss's divisor.
+        decayed: of the target's shape; λ times it is added.
+    """
 
     left: str
     right: str
     left_transposed: bool = False
     right_transposed: bool = False
     bias: str | None = None
+    divided: bool = False
+    decayed: str | None = None
 
     @property
     def operands(self) -> tuple[str, ...]:
         """Names of the recorded arrays that the product is made of."""
-        names = (self.left, self.right) if self.bias is None else (self.left, self.right, self.bias)
-        return tuple(name for name in names if name != ONES)
+        return tuple(name for name in (self.left, self.right, self.bias, self.decayed) if name not in (None, ONES))
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,19 @@ class Equation:
     text: str
 
 
-@lru_cache(maxsize=64)
-def equations(network: Network) -> tuple[Equation, ...]:
-    """All equations of one training step, in the order of computation: forward, loss, backward, update."""
-    return (*_forward(network), *_backward(network), *_update(network))
+AVERAGED = ("delta", "gradient", "update")
+"""Where the loss's divisor (1/m of a mean) may stand: in the output's delta, in dW and db, or in the step size."""
+
+
+@lru_cache(maxsize=256)
+def equations(network: Network, averaged_in: str = "delta") -> tuple[Equation, ...]:
+    """All equations of one training step, in the order of computation: forward, loss, backward, update.
+
+    Args:
+        averaged_in: one of :data:`AVERAGED`. Recordings have it in the delta; with the other two every dZ and dA is
+            ``divisor`` times the derivative of the loss, and with ``update`` so are dW and db.
+    """
+    return (*_forward(network), *_backward(network, averaged_in), *_update(network, averaged_in))
 
 
 def _forward(network: Network) -> Iterator[Equation]:
@@ -72,34 +88,76 @@ def _forward(network: Network) -> Iterator[Equation]:
         yield Equation(Z, layer, Product(W, below, bias=b), f"{Z} = {W}·{below} + {b}")
         yield Equation(A, layer, Elementwise(activation, (Z,)), f"{A} = {activation}({Z})")
     L = network.depth
-    yield Equation("loss", L, Elementwise(network.loss, (f"Z{L}", "Y")), f"loss = {network.loss}(Z{L}, Y)")
+    formula, operand = (network.loss, f"Z{L}") if network.joint else (OF_OUTPUT[network.loss], f"A{L}")
+    weights = tuple(f"W{n}" for n in range(1, L + 1)) if network.weight_decay else ()
+    penalty = " + λ/2·Σ W²" if weights else ""
+    rule = Elementwise(formula, (operand, "Y", *weights))
+    yield Equation("loss", L, rule, f"loss = {network.loss}({operand}, Y){penalty}")
 
 
-def _backward(network: Network) -> Iterator[Equation]:
+OF_OUTPUT = {
+    "cross_entropy": "cross_entropy_of_output",
+    "binary_cross_entropy": "binary_cross_entropy_of_output",
+    "mse": "mse",
+}
+"""Loss -> its formula where it is a function of the output A and not of the logits."""
+OF_A = ("tanh", "sigmoid", "softmax")
+"""Activations whose derivative is a function of A: 1 − A², A (1 − A), the softmax Jacobian; others look at Z."""
+
+
+def _output_delta(network: Network, averaged_in: str) -> Iterator[Equation]:
+    L, late = network.depth, averaged_in != "delta"
+    Z, A, dA, dZ, activation = f"Z{L}", f"A{L}", f"dA{L}", f"dZ{L}", network.activations[-1]
+    divided = "" if late or network.reduction == "sum" else "/m" if network.divisor(1) == 1 else "/(m·n)"
+    if network.joint:
+        rule = Elementwise(f"{network.loss}_delta", (Z, "Y"))
+        yield Equation(dZ, L, rule, f"{dZ} = ({activation}({Z}) − Y){divided}")
+        return
+    slope = {
+        "cross_entropy": f"−Y/{A}",
+        "binary_cross_entropy": f"({A} − Y)/({A}(1 − {A}))",
+        "mse": f"{'' if network.half else '2'}({A} − Y)",
+    }[network.loss]
+    yield Equation(dA, L, Elementwise(f"{network.loss}_gradient", (A, "Y")), f"{dA} = {slope}{divided}")
+    yield _through(network, L)
+
+
+def _through(network: Network, layer: int) -> Equation:
+    """``dZ = dA ⊙ g′(Z)``, of softmax its Jacobian times dA."""
+    dZ, dA, activation = f"dZ{layer}", f"dA{layer}", network.activations[layer - 1]
+    of = {"identity": ()}.get(activation, (f"{'A' if activation in OF_A else 'Z'}{layer}",))
+    text = {
+        "identity": f"{dZ} = {dA}",
+        "softmax": f"{dZ} = A{layer} ⊙ ({dA} − Σ {dA} ⊙ A{layer})",
+    }.get(activation, f"{dZ} = {dA} ⊙ {activation}′(Z{layer})")
+    return Equation(dZ, layer, Elementwise(f"through_{activation}", (dA, *of)), text)
+
+
+def _backward(network: Network, averaged_in: str) -> Iterator[Equation]:
     L = network.depth
+    divided = averaged_in == "gradient" and network.reduction != "sum"
+    over = ("/m" if network.divisor(1) == 1 else "/(m·n)") if divided else ""
     for layer in range(L, 0, -1):
-        dZ, dA, A = f"dZ{layer}", f"dA{layer}", f"A{layer}"
+        dZ, dA = f"dZ{layer}", f"dA{layer}"
         if layer == L:
-            divisor = {"sum": "", "mean": "/m" if network.loss == "cross_entropy" else "/(m·n)"}[network.reduction]
-            rule = Elementwise(f"{network.loss}_delta", (f"Z{L}", "Y"))
-            yield Equation(dZ, L, rule, f"{dZ} = ({network.activations[-1]}(Z{L}) − Y){divisor}")
+            yield from _output_delta(network, averaged_in)
         else:
             above = layer + 1
             product = Product(f"W{above}", f"dZ{above}", left_transposed=True)
             yield Equation(dA, layer, product, f"{dA} = W{above}ᵀ·dZ{above}")
-            activation = network.activations[layer - 1]
-            # The smooth derivatives are functions of A (1 − A², A(1 − A)); the kinked ones of the side of Z.
-            of = {"tanh": (A,), "sigmoid": (A,), "identity": ()}.get(activation, (f"Z{layer}",))
-            text = f"{dZ} = {dA}" if activation == "identity" else f"{dZ} = {dA} ⊙ {activation}′(Z{layer})"
-            yield Equation(dZ, layer, Elementwise(f"through_{activation}", (dA, *of)), text)
+            yield _through(network, layer)
         below = "X" if layer == 1 else f"A{layer - 1}"
-        dW, db = f"dW{layer}", f"db{layer}"
-        yield Equation(dW, layer, Product(dZ, below, right_transposed=True), f"{dW} = {dZ}·{below}ᵀ")
-        yield Equation(db, layer, Product(dZ, ONES, right_transposed=True), f"{db} = Σ {dZ} over samples")
+        W, dW, db = f"W{layer}", f"dW{layer}", f"db{layer}"
+        decayed = W if network.weight_decay else None
+        gradient = Product(dZ, below, right_transposed=True, divided=divided, decayed=decayed)
+        yield Equation(dW, layer, gradient, f"{dW} = {dZ}·{below}ᵀ{over}{f' + λ·{W}' if decayed else ''}")
+        sums = Product(dZ, ONES, right_transposed=True, divided=divided)
+        yield Equation(db, layer, sums, f"{db} = Σ {dZ} over samples{over}")
 
 
-def _update(network: Network) -> Iterator[Equation]:
+def _update(network: Network, averaged_in: str) -> Iterator[Equation]:
+    over = "/m" if averaged_in == "update" and network.reduction != "sum" else ""
     for layer in range(1, network.depth + 1):
         for name in (f"W{layer}", f"b{layer}"):
             rule = Elementwise("gradient_descent", (name, f"d{name}"))
-            yield Equation(f"{name}_next", layer, rule, f"{name}_next = {name} − α·d{name}")
+            yield Equation(f"{name}_next", layer, rule, f"{name}_next = {name} − α{over}·d{name}")

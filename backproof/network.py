@@ -14,16 +14,23 @@ LARGEST_RATE = 1e300
 KINKED = ("relu", "leaky_relu")
 """Activations whose derivative jumps at 0."""
 
-OUTPUTS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-"""Loss -> the output activation that it is paired with (their joint delta is ``A - Y``)."""
+OUTPUT_ACTIVATIONS = (*HIDDEN_ACTIVATIONS, "softmax")
+JOINT = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+"""Loss -> the output activation with which it is one function of the logits (their joint delta is ``A - Y``)."""
 
 CHOICES = {
-    "loss": tuple(OUTPUTS),
-    "labels": ("one_hot", "integer", "binary"),
+    "loss": (*JOINT, "mse"),
+    "labels": ("one_hot", "integer", "binary", "real"),
     "layout": ("columns", "rows"),
-    "reduction": ("mean", "sum"),
+    "reduction": ("mean", "mean_over_samples", "sum"),
     "initialisation": ("he", "xavier"),
 }
+LABELS = {
+    "cross_entropy": ("one_hot", "integer", "real"),
+    "binary_cross_entropy": ("binary", "real"),
+    "mse": ("one_hot", "binary", "real"),
+}
+"""Loss -> the labels that go with it."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +42,18 @@ class Network:
     Attributes:
         name: what reports and the command line call it.
         sizes: features, units of layer 1, ..., units of layer L; each at most 10,000,000.
-        activations: one for each layer, the output's last.
-        loss: ``cross_entropy`` (with softmax) or ``binary_cross_entropy`` (with sigmoid).
-        labels: ``one_hot`` (Y is classes x m), ``integer`` (1 x m) or ``binary`` (units x m of 0 and 1).
+        activations: one for each layer, the output's last; softmax at the output only.
+        loss: ``cross_entropy``, ``binary_cross_entropy`` (both of softmax or sigmoid), or ``mse`` (mean
+            squared error, of any output activation).
+        labels: ``one_hot`` (Y is classes x m), ``integer`` (1 x m), ``binary`` (units x m of 0 and 1) or ``real``
+            (units x m; of a cross-entropy, probabilities).
         layout: how the reference holds samples: ``columns`` (``W X``) or ``rows`` (``X W``). Recordings
             are always features x samples, whatever the layout.
-        reduction: ``mean`` divides the loss by m (binary cross-entropy: by m times the output units,
-            as ``torch.nn.BCEWithLogitsLoss`` does), ``sum`` does not divide.
+        reduction: ``mean`` divides the loss by m (binary cross-entropy and mean squared error: by m times the output
+            units, as ``torch.nn.BCEWithLogitsLoss`` and ``MSELoss`` do), ``mean_over_samples`` divides by m whatever
+            the loss, ``sum`` does not divide.
+        half: of mean squared error: ½ (a − y)², whose derivative has no 2.
+        weight_decay: λ of the penalty ``λ/2 Σ W²`` on all weights, which adds ``λ W`` to each dW; biases are spared.
         slope: the leaky ReLU's.
         initialisation: ``he`` (variance 2/fan_in) or ``xavier`` (2/(fan_in + fan_out)).
         learning_rate: of plain gradient descent; positive and below 1e300.
@@ -60,6 +72,8 @@ class Network:
     labels: str = "one_hot"
     layout: str = "columns"
     reduction: str = "mean"
+    half: bool = False
+    weight_decay: float = 0.0
     slope: float = 0.01
     initialisation: str = "he"
     learning_rate: float = 0.1
@@ -85,10 +99,16 @@ class Network:
         for activation in self.activations[:-1]:
             if activation not in HIDDEN_ACTIVATIONS:
                 fail(f"unknown hidden activation {activation!r}; choose from {', '.join(HIDDEN_ACTIVATIONS)}")
-        if self.activations[-1] != OUTPUTS[self.loss]:
-            fail(f"{self.loss} is paired with {OUTPUTS[self.loss]} at the output, not {self.activations[-1]!r}")
-        if (self.labels == "binary") != (self.loss == "binary_cross_entropy"):
-            fail(f"labels {self.labels!r} do not go with {self.loss}")
+        if self.activations[-1] not in OUTPUT_ACTIVATIONS:
+            fail(f"unknown output activation {self.activations[-1]!r}; choose from {', '.join(OUTPUT_ACTIVATIONS)}")
+        if self.loss != "mse" and self.activations[-1] not in JOINT.values():
+            fail(f"{self.loss} takes probabilities: softmax or sigmoid at the output, not {self.activations[-1]!r}")
+        if self.labels not in LABELS[self.loss]:
+            fail(f"labels {self.labels!r} do not go with {self.loss}; choose from {', '.join(LABELS[self.loss])}")
+        if self.half and self.loss != "mse":
+            fail(f"half is for mse, not for {self.loss}")
+        if not 0 <= self.weight_decay < LARGEST_RATE:
+            fail(f"weight_decay must be finite and not negative, not {self.weight_decay}")
         if not self.learning_rate > 0:
             fail(f"learning_rate must be positive, not {self.learning_rate}")
         if not self.learning_rate < LARGEST_RATE:
@@ -106,11 +126,17 @@ class Network:
         """``784-128-10`` and the like."""
         return "-".join(map(str, self.sizes))
 
+    @property
+    def joint(self) -> bool:
+        """Whether output activation and loss are one function of the logits, with the delta ``A - Y``."""
+        return JOINT.get(self.loss) == self.activations[-1]
+
     def divisor(self, m: int) -> int:
         """What the reduction divides the summed loss of ``m`` samples by."""
         if self.reduction == "sum":
             return 1
-        return m * self.sizes[-1] if self.loss == "binary_cross_entropy" else m
+        each = self.reduction == "mean" and self.loss != "cross_entropy"
+        return m * self.sizes[-1] if each else m
 
     def step_size(self, m: int) -> float:
         """The learning rate of a batch of ``m`` samples."""
@@ -130,12 +156,15 @@ class Network:
         return shapes
 
     def shapes(self, m: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every quantity that a step of ``m`` samples records (X and Y stand apart)."""
+        """Shape of every quantity that a step of ``m`` samples records (X and Y stand apart).
+
+        The output has a dA only where its activation and the loss are two functions.
+        """
         parameters = self.parameter_shapes()
         shapes: dict[str, tuple[int, ...]] = dict(parameters)
         shapes["loss"] = ()
         for layer in range(1, self.depth + 1):
-            names = ("Z", "A", "dZ") if layer == self.depth else ("Z", "A", "dA", "dZ")
+            names = ("Z", "A", "dZ") if layer == self.depth and self.joint else ("Z", "A", "dA", "dZ")
             shapes |= {f"{name}{layer}": (self.sizes[layer], m) for name in names}
         shapes |= {f"d{name}": shape for name, shape in parameters.items()}
         shapes |= {f"{name}_next": shape for name, shape in parameters.items()}

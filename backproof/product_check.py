@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backproof.check import Check, doubling
 from backproof.equations import Equation, Product
+from backproof.evaluation import Context
 from backproof.operands import Operands
 from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
@@ -30,7 +31,9 @@ ROUND = 16
 class Yardstick:
     """The unit of a product, element by element: ``u ||A_i|| ||B_j|| + u |b_i| + floor_ij / min(BUDGET, ceiling)``.
 
-    The floor is folded into the unit: the budget always holds it, and a row of zeros divides nothing by 0.
+    The floor is folded into the unit: the budget always holds it, and a row of zeros divides nothing by 0. Where the
+    sum is divided by d, so is the unit, and two more roundings are counted (1/d, and the product with it); where λW is
+    added, ``u |λ W_ij|`` and two more.
     """
 
     rows: Array
@@ -41,15 +44,16 @@ class Yardstick:
     ceiling: float
     floor: float
     unbiased: Array
+    decayed: Array | None
 
     @classmethod
-    def of(cls, product: Product, operands: Operands, fmt: Format) -> Yardstick:
+    def of(cls, product: Product, operands: Operands, fmt: Format, context: Context) -> Yardstick:
         """The yardstick of one product of one step."""
         u, tau = fmt.unit_roundoff, fmt.smallest_normal
         inner = operands.recorded(product.left).shape[0 if product.left_transposed else 1]
         rows = operands.norms(product.left, product.left_transposed, 1)
         columns = operands.norms(product.right, product.right_transposed, 0)
-        terms = inner + (product.bias is not None)
+        terms = inner + (product.bias is not None) + 2 * product.divided + 2 * (product.decayed is not None)
         # gamma_K over u. From K u = 1 on there is none: a sum in a low precision may stop growing altogether.
         ceiling = terms / (1 - terms * u) if terms * u < 1 else float("inf")
         floor = 2 * tau / min(BUDGET, ceiling)
@@ -59,7 +63,12 @@ class Yardstick:
         if product.bias is not None:
             row_terms = row_terms + u * np.abs(operands.wide(product.bias)[:, 0])
         unbiased = np.ones(len(rows), bool) if product.bias is None else operands.wide(product.bias)[:, 0] == 0
-        return cls(u * rows, columns, row_terms, column_terms, inner, ceiling, largest, unbiased)
+        scale = u / context.divisor if product.divided else u
+        decayed = None
+        if product.decayed is not None:
+            decayed = u * context.weight_decay * np.abs(operands.wide(product.decayed))
+            unbiased = unbiased & (decayed == 0).all(axis=1)
+        return cls(scale * rows, columns, row_terms, column_terms, inner, ceiling, largest, unbiased, decayed)
 
     def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
         """Units of the outer grid of slices, or of paired index arrays."""
@@ -67,8 +76,9 @@ class Yardstick:
             unit = self.rows[rows, None] * self.columns[None, columns]
             unit += self.row_terms[rows, None]
             unit += self.column_terms[None, columns]
-            return np.asarray(unit)
-        return np.asarray(self.rows[rows] * self.columns[columns] + self.row_terms[rows] + self.column_terms[columns])
+        else:
+            unit = self.rows[rows] * self.columns[columns] + self.row_terms[rows] + self.column_terms[columns]
+        return np.asarray(unit if self.decayed is None else unit + self.decayed[rows, columns])
 
     def budget(self, relative: Array, u: float) -> Array:
         """``min(ceiling, 4 (1 + sqrt(K) u |exact| / unit))``, in units; ``relative = exact / unit``."""
@@ -84,15 +94,17 @@ class Yardstick:
         return int(np.count_nonzero(self.unbiased)) * self.columns.size - nonzero
 
 
-def check_product(equation: Equation, product: Product, operands: Operands, fmt: Format, step: int) -> Check:
+def check_product(
+    equation: Equation, product: Product, operands: Operands, fmt: Format, context: Context, step: int
+) -> Check:
     """Judge a product; target and operands must be finite and of the right shape."""
-    yardstick = Yardstick.of(product, operands, fmt)
+    yardstick = Yardstick.of(product, operands, fmt, context)
     shape = operands.recorded(equation.target).shape
     residuals = Residuals(shape, keep_columns=product.right_transposed)
     if not np.isfinite(yardstick.rows.max() * yardstick.columns.max()):
         message = "its operands are so large that their norms overflow float64; it cannot be judged"
         return Check(step, equation, Verdict.SUSPECT, residuals, residuals.rows.size, yardstick.ceiling, None, message)
-    exact_of = _summed(product, operands) if product.right_transposed else _sample_by_sample(product, operands)
+    exact_of = _summed(product, operands, context) if product.right_transposed else _sample_by_sample(product, operands)
 
     def judge(block: slice) -> Residuals:
         recorded = operands.columns(equation.target, block)
@@ -120,7 +132,7 @@ def _sample_by_sample(product: Product, operands: Operands) -> Callable[[slice],
     return exact
 
 
-def _summed(product: Product, operands: Operands) -> Callable[[slice], Array]:
+def _summed(product: Product, operands: Operands, context: Context) -> Callable[[slice], Array]:
     """dW and db: the inner dimension is the samples, and their blocks are summed."""
     rows, m = operands.recorded(product.left).shape
     columns = operands.recorded(product.right).shape[0]
@@ -134,7 +146,23 @@ def _summed(product: Product, operands: Operands) -> Callable[[slice], Array]:
     for start in range(0, len(parts), ROUND):
         for value in in_parallel(part, parts[start : start + ROUND]):
             total += value
+    if product.divided:
+        total /= context.divisor
+    if product.decayed is not None:
+        total += context.weight_decay * operands.wide(product.decayed)
     return lambda block: total[:, block]
+
+
+def exact_product(product: Product, operands: Operands, context: Context) -> Array:
+    """The whole product in float64."""
+    exact = operands.matrix(product.left, product.left_transposed) @ operands.matrix(
+        product.right, product.right_transposed
+    )
+    if product.divided:
+        exact /= context.divisor
+    if product.decayed is not None:
+        exact += context.weight_decay * operands.wide(product.decayed)
+    return np.asarray(exact if product.bias is None else exact + operands.wide(product.bias))
 
 
 def _judged(

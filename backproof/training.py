@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from backproof.errors import BackproofError
 from backproof.network import Network
+from backproof.rounding import format_of
 
 Array = NDArray[Any]
 Parameters = dict[str, Array]
@@ -120,6 +121,13 @@ def check_labels(network: Network, Y: Array) -> None:
             raise BackproofError(
                 f"{network.name}: label {Y.ravel()[at]} of sample {at} is outside 0..{network.sizes[-1] - 1}"
             )
+    elif network.labels == "real":
+        if not np.isfinite(Y).all():
+            raise BackproofError(f"{network.name}: real labels must be finite")
+        # n probabilities, each rounded once, and summed in float64.
+        allowed = len(Y) * format_of(Y.dtype).unit_roundoff
+        if network.loss == "cross_entropy" and (np.abs(Y.sum(axis=0, dtype=np.float64) - 1) > allowed).any():
+            raise BackproofError(f"{network.name}: the labels of a cross-entropy must be probabilities that sum to 1")
     elif not ((Y == 0) | (Y == 1)).all():
         raise BackproofError(f"{network.name}: {network.labels} labels must be 0 or 1")
     elif network.labels == "one_hot" and not (Y.sum(axis=0) == 1).all():

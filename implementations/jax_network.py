@@ -44,8 +44,10 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def activate(network: Network, layer: int, Z: jax.Array) -> jax.Array:
-    """``A = g(Z)`` of a hidden layer, elementwise. The derivative at 0: ReLU 0, leaky ReLU 1."""
+    """``A = g(Z)``. The derivative at 0: ReLU 0, leaky ReLU 1."""
     name = network.activations[layer - 1]
+    if name == "softmax":
+        return jax.nn.softmax(Z, axis=1)
     if name == "leaky_relu":
         # jax.nn.leaky_relu is jitted and would take a Python float as a float64 argument.
         return jax.nn.leaky_relu(Z, Z.dtype.type(network.slope))
@@ -67,38 +69,49 @@ def forward(network: Network, parameters: Arrays, X: jax.Array, zeros: Arrays) -
         return observed[name]
 
     A = X
-    for layer in range(1, network.depth):
+    for layer in range(1, network.depth + 1):
         Z = observe(f"Z{layer}", A @ parameters[f"W{layer}"] + parameters[f"b{layer}"])
         A = observe(f"A{layer}", activate(network, layer, Z))
-    L = network.depth
-    Z = observe(f"Z{L}", A @ parameters[f"W{L}"] + parameters[f"b{L}"])
-    observe(f"A{L}", jax.nn.softmax(Z, axis=1) if network.loss == "cross_entropy" else jax.nn.sigmoid(Z))
     return observed
 
 
-def loss(network: Network, Z: jax.Array, Y: jax.Array) -> jax.Array:
-    """The loss of the logits ``Z`` (m x units), a scalar, divided by ``Network.divisor``.
+def loss(network: Network, output: jax.Array, Y: jax.Array) -> jax.Array:
+    """The loss, a scalar, divided by ``Network.divisor``, without its penalty.
 
-    Cross-entropy is ``-sum y log_softmax(z)``; binary cross-entropy ``sum softplus(z) - z y``, which is
+    Of logits, cross-entropy is ``-sum y log_softmax(z)`` and binary cross-entropy ``sum softplus(z) - z y``, which is
     ``-(y log a + (1 - y) log(1 - a))`` with ``a = sigma(z)`` and overflows nowhere.
 
     Args:
-        Y: one-hot (m x classes), class indices (m x 1, integers), or zeros and ones (m x units).
+        output: m x units; the logits Z where the network's output is joint with its loss, else A.
+        Y: one-hot (m x classes), class indices (m x 1, integers), or numbers (m x units).
     """
-    if network.loss == "binary_cross_entropy":
-        total = jnp.sum(jax.nn.softplus(Z) - Z * Y)
-    elif network.labels == "integer":
-        total = -jnp.sum(jnp.take_along_axis(jax.nn.log_softmax(Z, axis=1), Y, axis=1))
+    if network.loss == "mse":
+        total = jnp.sum(jnp.square(output - Y)) * (0.5 if network.half else 1.0)
+    elif network.loss == "binary_cross_entropy":
+        of_output = -(Y * jnp.log(output) + (1 - Y) * jnp.log1p(-output))
+        total = jnp.sum(jax.nn.softplus(output) - output * Y if network.joint else of_output)
     else:
-        total = -jnp.sum(Y * jax.nn.log_softmax(Z, axis=1))
-    return total / network.divisor(len(Z))
+        logarithm = jax.nn.log_softmax(output, axis=1) if network.joint else _log_where_needed(output, Y)
+        integer = network.labels == "integer"
+        total = -jnp.sum(jnp.take_along_axis(logarithm, Y, axis=1) if integer else Y * logarithm)
+    return total / network.divisor(len(output))
+
+
+def _log_where_needed(A: jax.Array, Y: jax.Array) -> jax.Array:
+    """``log a``, and 0 where its label is 0: 0 · log 0 is no number, and neither is its derivative."""
+    needed = jnp.arange(A.shape[1]) == Y if Y.shape != A.shape or Y.dtype.kind == "i" else Y != 0
+    return jnp.log(jnp.where(needed, A, 1.0))
 
 
 def _objective(
     parameters: Arrays, zeros: Arrays, network: Network, X: jax.Array, Y: jax.Array
 ) -> tuple[jax.Array, Arrays]:
     observed = forward(network, parameters, X, zeros)
-    return loss(network, observed[f"Z{network.depth}"], Y), observed
+    value = loss(network, observed[f"{'Z' if network.joint else 'A'}{network.depth}"], Y)
+    if network.weight_decay:
+        weights = (parameters[f"W{layer}"] for layer in range(1, network.depth + 1))
+        value += network.weight_decay / 2 * sum(jnp.sum(jnp.square(W)) for W in weights)
+    return value, observed
 
 
 def _updated(network: Network, parameters: Arrays, gradients: Arrays, m: int) -> Arrays:
@@ -118,8 +131,9 @@ def step(network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array) -> tu
 def recorded_step(network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array) -> tuple[Arrays, Arrays]:
     """Every quantity of the step in JAX's layout, and the parameters after it."""
     m = len(X)
-    # The output's A is no operand of the loss, which is computed from the logits.
-    names = [name for name in network.shapes(m) if name[0] in "ZA" and name != f"A{network.depth}"]
+    # Where the loss is computed from the logits, the output's A is no operand of it.
+    apart = f"A{network.depth}" if network.joint else ""
+    names = [name for name in network.shapes(m) if name[0] in "ZA" and name != apart]
     zeros = {name: jnp.zeros(network.shapes(m)[name][::-1], X.dtype) for name in names}
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1), has_aux=True)
     (value, observed), (gradients, deltas) = differentiate(parameters, zeros, network, X, Y)

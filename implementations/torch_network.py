@@ -23,31 +23,42 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
 
 def activate(network: Network, layer: int, Z: Tensor) -> Tensor:
-    """``A = g(Z)`` of a hidden layer, elementwise, never in place (Z is recorded)."""
+    """``A = g(Z)``, never in place (Z is recorded)."""
     name = network.activations[layer - 1]
     if name == "identity":
-        return Z
+        return Z.clone()  # a tensor of its own, with a gradient of its own
+    if name == "softmax":
+        return torch.softmax(Z, dim=1)
     return F.leaky_relu(Z, network.slope) if name == "leaky_relu" else ACTIVATIONS[name](Z)
 
 
-def output_probabilities(network: Network, Z: Tensor) -> Tensor:
-    """``A_L``: softmax over the classes or the sigmoid of the logits ``Z`` (m x units), outside the graph."""
-    Z = Z.detach()
-    return torch.softmax(Z, dim=1) if network.loss == "cross_entropy" else torch.sigmoid(Z)
+def loss(network: Network, output: Tensor, Y: Tensor) -> Tensor:
+    """The loss, a scalar, divided by ``Network.divisor``, without its penalty.
 
-
-def loss(network: Network, Z: Tensor, Y: Tensor) -> Tensor:
-    """The loss of the logits ``Z`` (m x units), a scalar, divided by ``Network.divisor``.
-
-    PyTorch's ``mean`` is over samples in ``cross_entropy`` and over samples and units in
+    PyTorch's ``mean`` is over samples in ``cross_entropy`` and over samples and units in ``mse_loss`` and
     ``binary_cross_entropy_with_logits`` (torch.nn.functional), which is what ``Network.divisor`` states.
 
     Args:
-        Y: class probabilities (m x classes), class indices (m, int64), or zeros and ones (m x units).
+        output: m x units; the logits Z where the network's output is joint with its loss, else A.
+        Y: class probabilities (m x classes), class indices (m, int64), or numbers (m x units).
     """
-    if network.loss == "cross_entropy":
-        return F.cross_entropy(Z, Y, reduction=network.reduction)
-    return F.binary_cross_entropy_with_logits(Z, Y, reduction=network.reduction)
+    reduction, divisor = network.reduction, 1
+    if reduction == "mean_over_samples":
+        reduction, divisor = "sum", len(output)
+    if network.loss == "mse":
+        value = F.mse_loss(output, Y, reduction=reduction)
+        value = value / 2 if network.half else value
+    elif network.joint:
+        function = F.cross_entropy if network.loss == "cross_entropy" else F.binary_cross_entropy_with_logits
+        value = function(output, Y, reduction=reduction)
+    elif network.loss == "cross_entropy":
+        chosen = output.gather(1, Y[:, None]) if Y.dtype == torch.int64 else output[Y != 0]
+        weights = 1.0 if Y.dtype == torch.int64 else Y[Y != 0]
+        value, divisor = -(weights * torch.log(chosen)).sum(), network.divisor(len(output))
+    else:
+        terms = Y * torch.log(output) + (1 - Y) * torch.log1p(-output)
+        value, divisor = -terms.sum(), network.divisor(len(output))
+    return value if divisor == 1 else value / divisor
 
 
 class DenseNetwork(nn.Module):
@@ -66,17 +77,28 @@ class DenseNetwork(nn.Module):
         )
 
     def forward(self, X: Tensor, observed: dict[str, Tensor] | None = None) -> Tensor:
-        """The logits ``Z_L`` (m x units) of ``X`` (m x features).
+        """What the loss is a function of (m x units), of ``X`` (m x features): the logits ``Z_L``, or ``A_L``.
 
-        Every Z and A is put into ``observed`` when there is one (under ``A_L`` the logits: the loss wants no other).
+        Every Z and A is put into ``observed`` when there is one (logits under ``A_L`` where the loss wants those).
         """
         A = X
         for layer, linear in enumerate(self.layers, start=1):
             Z = linear(A)
-            A = activate(self.network, layer, Z) if layer < self.network.depth else Z
+            logits = layer == self.network.depth and self.network.joint
+            A = Z if logits else activate(self.network, layer, Z)
             if observed is not None:
                 observed |= {f"A{layer}": A, f"Z{layer}": Z}
         return A
+
+
+def objective(model: DenseNetwork, X: Tensor, Y: Tensor, observed: dict[str, Tensor] | None = None) -> Tensor:
+    """The loss of a batch with the penalty ``λ/2 Σ W²``, if any: what is differentiated."""
+    network = model.network
+    value = loss(network, model(X, observed), Y)
+    if not network.weight_decay:
+        return value
+    weights = [parameter for name, parameter in _named_parameters(model).items() if name.startswith("W")]
+    return value + network.weight_decay / 2 * torch.stack([W.square().sum() for W in weights]).sum()
 
 
 def _linear(W: Array, b: Array) -> nn.Linear:
@@ -153,13 +175,15 @@ def record(training: Training) -> Iterator[Step]:
     before = _snapshot(model)
     for index, samples, X, Y in _batches(training):
         observed: dict[str, Tensor] = {}
-        value = loss(network, model(X, observed), Y)
+        value = objective(model, X, Y, observed)
         for tensor in observed.values():
             tensor.retain_grad()
         _descend(model, optimizer, value, len(X))
         after = _snapshot(model)
-        deltas = {f"d{name}": Z_or_A.grad for name, Z_or_A in observed.items() if name != f"A{network.depth}"}
-        observed[f"A{network.depth}"] = output_probabilities(network, observed[f"Z{network.depth}"])
+        L = network.depth
+        deltas = {f"d{name}": tensor.grad for name, tensor in observed.items() if name != f"A{L}" or not network.joint}
+        if network.joint:
+            observed[f"A{L}"] = activate(network, L, observed[f"Z{L}"].detach())
         tensors = {name: _view(rows).T for name, rows in (observed | deltas).items()}
         tensors |= before | {f"{name}_next": array for name, array in after.items()}
         tensors |= {f"d{name}": _view(parameter.grad) for name, parameter in _named_parameters(model).items()}
@@ -175,7 +199,7 @@ def train(training: Training) -> Parameters:
     """
     model, optimizer = _start(training)
     for _, _, X, Y in _batches(training):
-        _descend(model, optimizer, loss(training.network, model(X), Y), len(X))
+        _descend(model, optimizer, objective(model, X, Y), len(X))
     return _snapshot(model)
 
 

@@ -69,3 +69,8 @@ def through(name: str, dA: Array, A: Array, slope: float, out: Array | None = No
     if name == "identity":
         return dA
     raise ValueError(f"unknown activation {name!r}")
+
+
+def through_softmax(dA: Array, A: Array, axis: int) -> Array:
+    """``dZ = a (dA - sum_j dA_j a_j)``: the softmax Jacobian ``diag(a) - a a^T`` times dA, sample by sample."""
+    return A * (dA - (dA * A).sum(axis=axis, keepdims=True))

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from backproof.errors import BackproofError
 from backproof.network import KINKED, Network
 from reference.layouts import LAYOUTS, Layout
-from reference.network import backpropagate, forward, loss
+from reference.network import backpropagate, forward
+from reference.output import objective, output, output_gradient
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -56,8 +57,10 @@ def loss_rounding(network: Network, parameters: Mapping[str, Array], X: Array, Y
     Layer by layer, with E the bound on A's error (every g here has ``|g'| <= 1``):
     ``E_l = |W| E_{l-1} + (K + 1) u (|W| |A| + |b|) + 8 u |A_l|``, K the inner dimension, 8 u for a library function
     good to 4 units in the last place. The loss of a sample changes by at most ``sum |a - y| E <= 2 max E``
-    (cross-entropy) or by ``sum E`` (binary); its own operations add ``(2 n + 32) u (1 + max |z|)``; the sum over
-    all terms and the division add ``(terms + 1) u |f|``.
+    (cross-entropy) or by ``sum E`` (binary); its own operations add ``(2 n + 32) u (1 + max |z|)``. A loss of the
+    output A changes by ``sum |dA| E_A``, E_A having the output activation's error (of softmax, as a share of a,
+    ``2 max E + (2 n + 8) u (1 + max |z|)`` at most), and its own operations add ``4 u (1 + |dA|)`` an element. The sum
+    over all terms and the division add ``(terms + 1) u |f|``, the penalty another u for each weight.
 
     Args:
         parameters: float64, canonical form, as X and Y.
@@ -72,15 +75,36 @@ def loss_rounding(network: Network, parameters: Mapping[str, Array], X: Array, Y
         if layer < network.depth:
             A = observed[f"A{layer}"]
             E += 8 * U * np.abs(A)
-    units, m = Z.shape
+    value = float(_loss(network, dict(parameters), Z, Y, columns))
+    summed = _joint_rounding(network, Z, E) if network.joint else _split_rounding(network, Z, observed, E, Y)
+    weights = sum(parameters[f"W{n}"].size for n in range(1, network.depth + 1)) if network.weight_decay else 0
+    return summed / network.divisor(Z.shape[1]) + (Z.size + weights + 1) * U * abs(value)
+
+
+def _joint_rounding(network: Network, Z: Array, E: Array) -> float:
+    units = len(Z)
     propagated = 2 * E.max(axis=0) if network.loss == "cross_entropy" else E.sum(axis=0)
     own = (2 * units + 32) * U * (1 + np.abs(Z).max(axis=0)) * (1 if network.loss == "cross_entropy" else units)
-    value = float(loss(network, Z, Y, columns))
-    return float((propagated + own).sum() / network.divisor(m) + (units * m + 1) * U * abs(value))
+    return float((propagated + own).sum())
+
+
+def _split_rounding(network: Network, Z: Array, observed: Tensors, E: Array, Y: Array) -> float:
+    A = observed[f"A{network.depth}"]
+    if network.activations[-1] == "softmax":
+        E = A * (2 * E.max(axis=0) + (2 * len(Z) + 8) * U * (1 + np.abs(Z).max(axis=0)))
+    else:
+        E = E + 8 * U * np.abs(A)
+    slope = np.abs(output_gradient(network, A, Y, LAYOUTS["columns"])) * network.divisor(Z.shape[1])
+    return float((slope * E + 4 * U * (1 + slope)).sum())
+
+
+def _loss(network: Network, parameters: Tensors, Z: Array, Y: Array, layout: Layout) -> Array:
+    A = None if network.joint else output(network, Z, layout)
+    return objective(network, parameters, Z, A, Y, layout)
 
 
 def _sides(network: Network, observed: Tensors) -> Tensors:
-    kinked = [layer for layer in range(1, network.depth) if network.activations[layer - 1] in KINKED]
+    kinked = [layer for layer in range(1, network.depth + 1) if network.activations[layer - 1] in KINKED]
     return {f"Z{layer}": observed[f"Z{layer}"] > 0 for layer in kinked}
 
 
@@ -90,7 +114,7 @@ def _evaluation(network: Network, native: Tensors, X: Array, Y: Array, layout: L
     def observe() -> tuple[float, Tensors]:
         observed: Tensors = {}
         Z = forward(network, native, X, layout, observed)[1]
-        return float(loss(network, Z, Y, layout)), _sides(network, observed)
+        return float(_loss(network, native, Z, Y, layout)), _sides(network, observed)
 
     sides = observe()[1]
 

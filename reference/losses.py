@@ -1,4 +1,5 @@
-"""Losses from logits and their deltas ``dZ_L = dL/dZ_L``, by hand, for one-hot, integer and binary labels.
+"""Losses and their derivatives by hand: of the logits, ``dZ_L = dL/dZ_L``, where loss and output activation are one
+function of them; else of the output A, ``dA_L = dL/dA_L``.
 
 ``axis`` is the class axis: 0 with samples in columns, 1 with samples in rows. ``divisor`` is what the
 reduction divides by: m for the mean over m samples, 1 for the sum.
@@ -55,3 +56,41 @@ def binary_cross_entropy(Z: Array, Y: Array, divisor: int) -> Array:
 def binary_cross_entropy_delta(Z: Array, Y: Array, divisor: int) -> Array:
     """``(A - Y) / divisor`` with ``A = sigma(Z)``."""
     return (sigmoid(Z) - Y) / divisor
+
+
+def mean_squared_error(A: Array, Y: Array, divisor: int, half: bool) -> Array:
+    """``sum (a - y)^2 / divisor``, times 1/2 if ``half``."""
+    difference = A - Y
+    total = (difference * difference).sum() / divisor
+    return total / 2 if half else total
+
+
+def mean_squared_error_gradient(A: Array, Y: Array, divisor: int, half: bool) -> Array:
+    """``dA = 2 (a - y) / divisor``; the 2 goes with the 1/2."""
+    return (A - Y) * ((1 if half else 2) / divisor)
+
+
+def cross_entropy_of_output(A: Array, Y: Array, axis: int, divisor: int) -> Array:
+    """``-sum y log a / divisor`` of any output A; integer labels pick the true class's a."""
+    if np.issubdtype(Y.dtype, np.integer):
+        return -np.log(np.take_along_axis(A, Y, axis=axis)).sum() / divisor
+    return -(Y * np.log(np.where(Y == 0, np.ones((), A.dtype), A))).sum() / divisor
+
+
+def cross_entropy_gradient(A: Array, Y: Array, axis: int, divisor: int) -> Array:
+    """``dA = -y / a / divisor``, 0 where y is 0."""
+    if np.issubdtype(Y.dtype, np.integer):
+        dA = np.zeros_like(A)
+        np.put_along_axis(dA, Y, -1 / np.take_along_axis(A, Y, axis=axis) / divisor, axis=axis)
+        return dA
+    return -(Y / np.where(Y == 0, np.ones((), A.dtype), A)) / divisor
+
+
+def binary_cross_entropy_of_output(A: Array, Y: Array, divisor: int) -> Array:
+    """``-sum (y log a + (1 - y) log(1 - a)) / divisor`` of any output A in (0, 1)."""
+    return -(Y * np.log(A) + (1 - Y) * np.log1p(-A)).sum() / divisor
+
+
+def binary_cross_entropy_gradient(A: Array, Y: Array, divisor: int) -> Array:
+    """``dA = (a - y) / (a (1 - a)) / divisor``."""
+    return (A - Y) / (A * (1 - A)) / divisor

@@ -1,7 +1,7 @@
 """Backpropagation by hand, in NumPy: the suite's first witness.
 
     forward     Z_l = W_l A_{l-1} + b_l      A_l = g_l(Z_l)
-    output      dZ_L = (A_L - Y) / divisor
+    output      dZ_L = (A_L - Y) / divisor      or dA_L = dloss/dA_L, dZ_L = dA_L * g'(Z_L)
     backward    dW_l = dZ_l A_{l-1}^T        db_l = sum over samples of dZ_l
                 dA_{l-1} = W_l^T dZ_l        dZ_{l-1} = dA_{l-1} * g'(Z_{l-1})
     update      W_l <- W_l - alpha dW_l      b_l <- b_l - alpha db_l
@@ -20,33 +20,15 @@ from numpy.typing import NDArray
 
 from backproof.network import Network
 from backproof.training import Parameters, Step, Training
-from reference import losses
-from reference.activations import activate, sigmoid, softmax, through
+from reference.activations import activate, through
 from reference.initialisation import initial_parameters
 from reference.layouts import LAYOUTS, Layout, SequentialColumns
+from reference.output import objective, output, output_delta
 
-__all__ = ["backpropagate", "forward", "initial_parameters", "loss", "record", "threads", "train", "versions"]
+__all__ = ["backpropagate", "forward", "initial_parameters", "record", "threads", "train", "versions"]
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
-
-
-def loss(network: Network, Z: Array, Y: Array, layout: Layout) -> Array:
-    """The network's loss of the output layer's logits ``Z``."""
-    axis = layout.class_axis
-    divisor = network.divisor(Z.shape[1 - axis])
-    if network.loss == "cross_entropy":
-        return losses.cross_entropy(Z, Y, axis, divisor)
-    return losses.binary_cross_entropy(Z, Y, divisor)
-
-
-def output_delta(network: Network, Z: Array, Y: Array, layout: Layout) -> Array:
-    """``dZ_L``, the derivative of the loss with respect to the logits ``Z``."""
-    axis = layout.class_axis
-    divisor = network.divisor(Z.shape[1 - axis])
-    if network.loss == "cross_entropy":
-        return losses.cross_entropy_delta(Z, Y, axis, divisor)
-    return losses.binary_cross_entropy_delta(Z, Y, divisor)
 
 
 def forward(
@@ -67,8 +49,7 @@ def forward(
     L = network.depth
     Z = layout.affine(parameters[f"W{L}"], activations[-1], parameters[f"b{L}"])
     if observed is not None:
-        A = softmax(Z, layout.class_axis) if network.loss == "cross_entropy" else sigmoid(Z)
-        observed |= {f"Z{L}": Z, f"A{L}": A}
+        observed |= {f"Z{L}": Z, f"A{L}": output(network, Z, layout)}
     return activations, Z
 
 
@@ -84,12 +65,15 @@ def backpropagate(
         the loss, and ``{"dW1": ..., "db1": ..., ...}``, each of the shape of its parameter.
     """
     activations, Z = forward(network, parameters, X, layout, observed)
-    value = loss(network, Z, Y, layout)
-    dZ = output_delta(network, Z, Y, layout)
+    A_L = None if network.joint else output(network, Z, layout)
+    value = objective(network, parameters, Z, A_L, Y, layout)
+    dZ = output_delta(network, Z, A_L, Y, layout, observed)
     gradients = {}
     for layer in range(network.depth, 0, -1):
         A = activations.pop()
         gradients[f"dW{layer}"] = layout.weight_gradient(dZ, A)
+        if network.weight_decay:
+            gradients[f"dW{layer}"] += network.weight_decay * parameters[f"W{layer}"]
         gradients[f"db{layer}"] = layout.bias_gradient(dZ)
         if observed is not None:
             observed[f"dZ{layer}"] = dZ

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backproof import elementwise
-from backproof.elementwise import Context, Evaluation
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Elementwise, Equation
+from backproof.evaluation import Context, Evaluation
 from backproof.operands import Operands
 from backproof.residuals import Residuals
 from backproof.rounding import FORMATS
 from backproof.verdict import Verdict
+from tests.loss_truths import loss_truths
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TAU = 2.0**-126
@@ -30,6 +31,9 @@ DA = np.array([[0.3, -2.0, 1e-12, 4.0, -0.7, 1e5]] * 3)
 A = np.array([
     [0.0, 1e-30, 0.3, 0.5, 0.999, 1.0], [0.1, 0.2, 0.4, 0.6, 1 - 1e-9, 0.9], [1e-5, 0.7, 0.8, 0.01, 0.02, 0.03]
 ])  # fmt: skip
+SCALARS = (
+    "cross_entropy", "binary_cross_entropy", "cross_entropy_of_output", "binary_cross_entropy_of_output", "mse"
+)  # fmt: skip
 ONE_HOT = np.eye(3)[:, [0, 1, 2, 0, 1, 2]]
 INTEGERS = np.array([[0, 1, 2, 0, 1, 2]])
 BINARY = np.array([[0.0, 1.0, 0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]])
@@ -138,11 +142,12 @@ def truths() -> dict[str, tuple[tuple[Array, ...], Array | float, Array | float,
         "gradient_descent": (
             (Z, DA), descended, pointwise(lambda w, g: 2 * abs(TENTH * g) + abs(w - TENTH * g), Z, DA), 1.5
         ),
+        **loss_truths(DA, INTEGERS, BINARY),
     }  # fmt: skip
 
 
 def evaluation(name: str, operands: tuple[Array, ...]) -> Evaluation:
-    recorded = np.zeros(()) if name in ("cross_entropy", "binary_cross_entropy") else ZERO
+    recorded = np.zeros(()) if name in SCALARS else ZERO
     return elementwise.FORMULAS[name](recorded, CONTEXT, *operands)
 
 
@@ -229,7 +234,7 @@ def test_what_involves_no_rounding_rejects_one_ulp(name: str, dtype: str) -> Non
 def test_every_formula_fails_on_a_value_that_is_off_by_1e_3(name: str, dtype: str) -> None:
     """The value rounded to the format passes; one element of it times 1.001 is a bug."""
     operands = tuple(a if a.dtype.kind == "i" else a.astype(dtype) for a in truths_operands(name))
-    scalar = name in ("cross_entropy", "binary_cross_entropy")
+    scalar = name in SCALARS
     zero = np.zeros((), dtype) if scalar else np.zeros((3, 6), dtype)
     wide = [a if a.dtype.kind == "i" else a.astype(np.float64) for a in operands]
     slope, alpha = float(np.dtype(dtype).type(0.01)), float(np.dtype(dtype).type(0.1))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from backproof.errors import BackproofError
-from backproof.network import HIDDEN_ACTIVATIONS, Network
+from backproof.network import HIDDEN_ACTIVATIONS, OUTPUT_ACTIVATIONS, Network
 from backproof.training import Training
 from reference import losses
 from reference.activations import activate, sigmoid, softmax, through
@@ -41,6 +41,8 @@ def data(network: Network, m: int, seed: int, dtype: str = "float64") -> tuple[A
     generator = np.random.default_rng([seed, 1])
     X = generator.standard_normal((network.sizes[0], m)).astype(dtype)
     n = network.sizes[-1]
+    if network.labels == "real":
+        return X, generator.standard_normal((n, m)).astype(dtype)
     if network.labels == "binary":
         return X, generator.integers(0, 2, (n, m)).astype(dtype)
     y = generator.integers(0, n, m)
@@ -71,6 +73,26 @@ def test_central_differences(activation: str, loss: str, labels: str, layout: st
     assert max(fractions.values()) <= 1, fractions
 
 
+SPLIT = [
+    *(("mse", output, "real") for output in OUTPUT_ACTIVATIONS),
+    ("cross_entropy", "sigmoid", "integer"), ("cross_entropy", "sigmoid", "one_hot"),
+    ("binary_cross_entropy", "softmax", "binary"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["columns", "rows"])
+@pytest.mark.parametrize(("loss", "output", "labels"), SPLIT)
+def test_central_differences_of_other_outputs(loss: str, output: str, labels: str, layout: str) -> None:
+    half = {"half": layout == "rows"} if loss == "mse" else {}
+    reduction = "mean_over_samples" if layout == "rows" else "mean"
+    network = Network(
+        "split", (4, 5, 5, 3), ("tanh", "relu", output), loss, labels, layout, reduction, weight_decay=0.3, **half
+    )
+    X, Y = data(network, 7, 1)
+    fractions = gradient_check(network, initial_parameters(network, 1, "float64"), X, Y)
+    assert max(fractions.values()) <= 1, fractions
+
+
 def test_allowance_of_the_differences_is_small_beside_the_gradients() -> None:
     network = small("tanh")
     values, allowances = central_differences(network, initial_parameters(network, 1, "float64"), *data(network, 7, 1))
@@ -84,8 +106,8 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "untransposed-W": (Columns, "back", lambda W, dZ: (W if W.shape[0] == W.shape[1] else W.T) @ dZ),
     "db-scaled": (Columns, "bias_gradient", lambda dZ: dZ.sum(axis=1, keepdims=True) * (1 + 1e-5)),
     "dW-over-m-plus-1": (Columns, "weight_gradient", lambda dZ, A: dZ @ A.T * 7 / 8),
-    "no-1-over-m": ("reference.network", "output_delta", lambda net, Z, Y, layout: softmax(Z, 0) - Y),
-    "1-over-m-twice": ("reference.network", "output_delta", lambda net, Z, Y, layout: (softmax(Z, 0) - Y) / 49),
+    "no-1-over-m": ("reference.network", "output_delta", lambda net, Z, A, Y, *_: softmax(Z, 0) - Y),
+    "1-over-m-twice": ("reference.network", "output_delta", lambda net, Z, A, Y, *_: (softmax(Z, 0) - Y) / 49),
 }
 
 

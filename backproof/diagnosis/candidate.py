@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.elementwise import Context
 from backproof.equations import Equation
+from backproof.evaluation import Context
 from backproof.network import Network
 from backproof.operands import Operands
 

@@ -1,0 +1,66 @@
+"""What a formula says of an equation: the exact value, the unit of its rounding, the budget; and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+CEILING = 8.0
+"""Budgets from which an elementwise residual is called a bug."""
+EXACT = 0.5
+"""Budget of an equation that involves no rounding: less than one unit in the last place."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The numbers that a formula needs besides its operands.
+
+    Attributes:
+        divisor: of the loss.
+        slope, step_size: as rounded in the format.
+        tau: the format's smallest normal number.
+        half: mean squared error has a factor 1/2.
+        averaged_late: 1/divisor is applied to dW and db and not in the output's delta, so that every dZ is
+            ``divisor`` times the derivative of the loss.
+        weight_decay: λ, as rounded in the format.
+    """
+
+    divisor: int
+    slope: float
+    step_size: float
+    tau: float
+    half: bool = False
+    averaged_late: bool = False
+    weight_decay: float = 0.0
+
+    @property
+    def delta_divisor(self) -> int:
+        """What the output's delta is divided by."""
+        return 1 if self.averaged_late else self.divisor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one formula says of a block.
+
+    Attributes:
+        exact: in float64.
+        unit: without its factor u.
+        budget: in units.
+        floor: absolute.
+        vacuous: elements that agree for nothing; by default those whose unit is 0.
+    """
+
+    exact: Array
+    unit: Array
+    budget: Array | float
+    floor: Array | float
+    vacuous: int | None = None
+
+
+Formula = Callable[..., Evaluation]

@@ -1,0 +1,99 @@
+"""Losses of the output A and their derivatives dA: mean squared error, and the cross-entropies where the output is not
+the one that they form one function of the logits with (see ``Network.joint``).
+
+Here the operand that implementations work from is A itself. ``u`` is left out of the units, as in
+:mod:`backproof.elementwise`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.evaluation import Context, Evaluation, Formula
+
+Array = NDArray[Any]
+
+
+def penalised(formula: Formula) -> Formula:
+    """A loss that takes the network's weights after its own operands, and adds ``λ/2 sum W^2``.
+
+    The penalty is a sum of positive terms: front to back over K weights it errs by up to about ``sqrt(K/3) u`` of
+    itself, which its unit has; the loss's budget multiplies it.
+    """
+
+    @wraps(formula)
+    def with_penalty(recorded: Array, context: Context, operand: Array, Y: Array, *weights: Array) -> Evaluation:
+        value = formula(recorded, context, operand, Y)
+        if not weights:
+            return value
+        penalty = context.weight_decay / 2 * sum(float(np.vdot(W, W)) for W in weights)
+        unit = penalty * (1 + np.sqrt(sum(W.size for W in weights) / 3))
+        return replace(value, exact=value.exact + penalty, unit=value.unit + unit)
+
+    return with_penalty
+
+
+@penalised
+def mse(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``sum (a - y)^2 / divisor``, times 1/2 where the network says so; unit: the loss (each term errs by 3 u of
+    itself, and all are positive); budget ``4 + 2 sqrt(count)``.
+    """
+    exact = np.square(A - Y).sum() * (0.5 if context.half else 1.0) / context.divisor
+    return Evaluation(np.asarray(exact), np.asarray(exact), 4 + 2 * np.sqrt(A.size), 4 * context.tau)
+
+
+@penalised
+def cross_entropy_of_output(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``-sum y log a / divisor``; unit: the same sum of absolute values; budget ``4 + 2 sqrt(m)``."""
+    terms = np.where(_one_hot(Y, A) == 0, 0.0, -_one_hot(Y, A) * np.log(A))
+    unit = np.abs(terms).sum() / context.divisor
+    return Evaluation(
+        np.asarray(terms.sum() / context.divisor), np.asarray(unit), 4 + 2 * np.sqrt(A.shape[1]), 4 * context.tau
+    )
+
+
+@penalised
+def binary_cross_entropy_of_output(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``-sum (y log a + (1 - y) log(1 - a)) / divisor``; unit: the same sum of absolute values and ``1 - y``.
+
+    ``1 - a`` is rounded once, which is u of itself and u in its logarithm. Budget ``4 + 2 sqrt(count)``.
+    """
+    true = np.where(Y == 0, 0.0, -Y * np.log(A))
+    other = np.where(Y == 1, 0.0, -(1 - Y) * np.log1p(-A))
+    unit = (np.abs(true) + np.abs(other) + np.abs(1 - Y)).sum() / context.divisor
+    exact = (true + other).sum() / context.divisor
+    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(A.size), 4 * context.tau)
+
+
+def mse_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``2 (a - y) / divisor``, without the 2 where the loss has 1/2; unit ``|dA|``; budget 4."""
+    exact = (A - Y) * (1.0 if context.half else 2.0) / context.delta_divisor
+    return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
+
+
+def cross_entropy_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``-y / a / divisor``; unit ``|dA|``; budget 4."""
+    Y = _one_hot(Y, A)
+    exact = np.where(Y == 0, 0.0, -Y / A) / context.delta_divisor
+    return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
+
+
+def binary_cross_entropy_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``(a - y) / (a (1 - a)) / divisor``; unit ``|y / a| + |(1 - y) / (1 - a)|`` over the divisor, for the form with
+    two terms cancels where y is neither 0 nor 1; budget 6.
+    """
+    true, other = np.where(Y == 0, 0.0, Y / A), np.where(Y == 1, 0.0, (1 - Y) / (1 - A))
+    unit = (np.abs(true) + np.abs(other)) / context.delta_divisor
+    return Evaluation((other - true) / context.delta_divisor, unit, 6.0, 4 * context.tau)
+
+
+def _one_hot(Y: Array, A: Array) -> Array:
+    """Integer labels as a matrix of A's shape; other labels as they are."""
+    if Y.dtype.kind not in "iu":
+        return Y
+    return np.asarray((np.arange(len(A))[:, None] == Y).astype(np.float64))
