@@ -172,7 +172,8 @@ FORMULAS: dict[str, Formula] = {
         relu, identity, leaky_relu, tanh, sigmoid, softmax,
         cross_entropy, binary_cross_entropy, cross_entropy_delta, binary_cross_entropy_delta,
         losses.cross_entropy_of_output, losses.binary_cross_entropy_of_output, losses.mse,
-        losses.cross_entropy_gradient, losses.binary_cross_entropy_gradient, losses.mse_gradient,
+        losses.output_minus_labels, losses.cross_entropy_gradient, losses.binary_cross_entropy_gradient,
+        losses.mse_gradient,
         through_relu, through_leaky_relu, through_tanh, through_sigmoid, through_identity, through_softmax,
         gradient_descent,
     )

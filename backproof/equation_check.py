@@ -49,7 +49,7 @@ class EquationChecker:
         self._dtype = np.dtype(dtype)
         self._format = format_of(self._dtype)
         self._operands: Operands | None = None
-        self._diagnosed: set[str] = set()
+        self._explained: set[str] = set()
 
     def check(self, step: Step, X: Array, Y: Array) -> StepChecks:
         """Structure first, then every equation whose target and operands are sound, in order of computation."""
@@ -63,22 +63,28 @@ class EquationChecker:
             for equation in equations(self._network):
                 if unsound.isdisjoint((equation.target, *equation.rule.operands)):
                     check = check_equation(equation, operands, self._format, context, step.index)
-                    checks.append(self._diagnose(check, operands, context))
+                    checks.append(self._diagnosed(check, operands, context))
                 else:
                     unchecked.append(equation)
         named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]
         return StepChecks(step.index, named, checks, unchecked)
 
-    def _diagnose(self, check: Check, operands: Operands, context: Context) -> Check:
+    def _diagnosed(self, check: Check, operands: Operands, context: Context) -> Check:
         """Name the mistake, the first time that an equation fails; a healthy run pays nothing."""
-        equation = check.equation
-        if check.verdict is Verdict.ROUNDING or equation.target in self._diagnosed:
+        target = check.equation.target
+        if check.verdict is Verdict.ROUNDING or target in self._explained:
             return check
-        self._diagnosed.add(equation.target)
-        recorded = operands.wide(equation.target)
-        exact, unit = expected(equation, operands, self._format, context, recorded)
-        case = Case(self._network, equation, operands, context, exact, recorded)
-        return replace(check, explanations=tuple(explain(case, self._format, unit)))
+        self._explained.add(target)
+        return diagnosed(check, self._network, operands, self._format, context)
+
+
+def diagnosed(check: Check, network: Network, operands: Operands, fmt: Format, context: Context) -> Check:
+    """The same check with the explanations of its failure."""
+    equation = check.equation
+    recorded = operands.wide(equation.target)
+    exact, unit = expected(equation, operands, fmt, context, recorded)
+    case = Case(network, equation, operands, context, exact, recorded)
+    return replace(check, explanations=tuple(explain(case, fmt, unit)))
 
 
 def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta") -> Context:

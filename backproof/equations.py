@@ -106,23 +106,35 @@ OF_A = ("tanh", "sigmoid", "softmax")
 
 
 def _output_delta(network: Network, averaged_in: str) -> Iterator[Equation]:
-    L, late = network.depth, averaged_in != "delta"
-    Z, A, dA, dZ, activation = f"Z{L}", f"A{L}", f"dA{L}", f"dZ{L}", network.activations[-1]
-    divided = "" if late or network.reduction == "sum" else "/m" if network.divisor(1) == 1 else "/(m·n)"
-    if network.joint:
-        rule = Elementwise(f"{network.loss}_delta", (Z, "Y"))
-        yield Equation(dZ, L, rule, f"{dZ} = ({activation}({Z}) − Y){divided}")
+    L = network.depth
+    if not network.joint:
+        yield output_gradient(network, averaged_in)
+        yield through(network, L)
         return
+    rule = Elementwise(f"{network.loss}_delta", (f"Z{L}", "Y"))
+    yield Equation(f"dZ{L}", L, rule, f"dZ{L} = ({network.activations[-1]}(Z{L}) − Y){_over(network, averaged_in)}")
+
+
+def _over(network: Network, averaged_in: str) -> str:
+    """How the divisor is written in the output's delta."""
+    if averaged_in != "delta" or network.reduction == "sum":
+        return ""
+    return "/m" if network.divisor(1) == 1 else "/(m·n)"
+
+
+def output_gradient(network: Network, averaged_in: str = "delta") -> Equation:
+    """``dA_L = ∂loss/∂A_L``."""
+    L, A = network.depth, f"A{network.depth}"
     slope = {
         "cross_entropy": f"−Y/{A}",
         "binary_cross_entropy": f"({A} − Y)/({A}(1 − {A}))",
         "mse": f"{'' if network.half else '2'}({A} − Y)",
     }[network.loss]
-    yield Equation(dA, L, Elementwise(f"{network.loss}_gradient", (A, "Y")), f"{dA} = {slope}{divided}")
-    yield _through(network, L)
+    rule = Elementwise(f"{network.loss}_gradient", (A, "Y"))
+    return Equation(f"dA{L}", L, rule, f"dA{L} = {slope}{_over(network, averaged_in)}")
 
 
-def _through(network: Network, layer: int) -> Equation:
+def through(network: Network, layer: int) -> Equation:
     """``dZ = dA ⊙ g′(Z)``, of softmax its Jacobian times dA."""
     dZ, dA, activation = f"dZ{layer}", f"dA{layer}", network.activations[layer - 1]
     of = {"identity": ()}.get(activation, (f"{'A' if activation in OF_A else 'Z'}{layer}",))
@@ -145,7 +157,7 @@ def _backward(network: Network, averaged_in: str) -> Iterator[Equation]:
             above = layer + 1
             product = Product(f"W{above}", f"dZ{above}", left_transposed=True)
             yield Equation(dA, layer, product, f"{dA} = W{above}ᵀ·dZ{above}")
-            yield _through(network, layer)
+            yield through(network, layer)
         below = "X" if layer == 1 else f"A{layer - 1}"
         W, dW, db = f"W{layer}", f"dW{layer}", f"db{layer}"
         decayed = W if network.weight_decay else None

@@ -76,6 +76,12 @@ def mse_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evalu
     return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
 
 
+def output_minus_labels(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``(a - y) / divisor``, the joint delta from the recorded output; unit ``|dZ|``; budget 4."""
+    exact = (A - Y) / context.delta_divisor
+    return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
+
+
 def cross_entropy_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
     """``-y / a / divisor``; unit ``|dA|``; budget 4."""
     Y = _one_hot(Y, A)

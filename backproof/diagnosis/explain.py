@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -42,15 +42,24 @@ class Explanation:
         sentence: plain words with the formula.
         left: the largest residual that is left, as a part of what rounding may leave.
         factor: the constant that was needed beside it, 1 when none was.
+        assumed: constants that were fitted for it; explanations that assume as many cannot be told apart by the data.
     """
 
     name: str
     sentence: str
     left: float
     factor: float = 1.0
+    assumed: int = 0
 
     def __str__(self) -> str:
         return self.sentence
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "name": self.name, "sentence": self.sentence, "left": float(f"{self.left:.3g}"), "factor": self.factor,
+            "assumed": self.assumed,
+        }  # fmt: skip
 
 
 def explain(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
@@ -70,7 +79,7 @@ def explain(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
                 left = _left(case, scaled, fmt, unit)
                 if left <= 1:
                     assumptions = candidate.free + (explanation.factor != 1)
-                    found.append((assumptions, place, _with(explanation, left)))
+                    found.append((assumptions, place, replace(explanation, left=left, assumed=assumptions)))
                     break
     return [explanation for *_, explanation in sorted(found, key=lambda item: item[:2])]
 
@@ -134,7 +143,3 @@ def _left(case: Case, array: Array, fmt: Format, unit: Array) -> float:
         terms = np.sqrt(case.operands.matrix(inner.left, inner.left_transposed).shape[1])
     allowed = MARGIN * (unit * scale + fmt.unit_roundoff * terms * np.abs(array)) + 8 * fmt.smallest_normal
     return float((np.abs(case.recorded - array) / allowed).max(initial=0.0))
-
-
-def _with(explanation: Explanation, left: float) -> Explanation:
-    return Explanation(explanation.name, explanation.sentence, left, explanation.factor)

@@ -1,0 +1,103 @@
+"""Which activations the arrays follow, where the caller did not say: the ones under which they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof import elementwise
+from backproof.backprop.excerpt import holds
+from backproof.equations import Elementwise, Equation, Product
+from backproof.errors import BackproofError
+from backproof.evaluation import Context
+from backproof.network import HIDDEN_ACTIVATIONS, OUTPUT_ACTIVATIONS
+from backproof.rounding import Format
+
+Array = NDArray[Any]
+Tensors = Mapping[str, Array]
+
+OUTPUT_ORDER = ("softmax", "sigmoid", "identity", "tanh", "relu", "leaky_relu")
+SLOPE = 0.01
+"""Of leaky ReLU, where none was given and none shows in the arrays."""
+
+
+def checked(activations: Sequence[str], depth: int) -> tuple[str, ...]:
+    """The caller's activations.
+
+    Raises:
+        BackproofError: when they are no list of known names, one for each layer.
+    """
+    if isinstance(activations, str) or not all(isinstance(name, str) for name in activations):
+        raise BackproofError(f"activations must be a list of names, one for each layer, not {activations!r}")
+    for place, name in enumerate(activations, 1):
+        known = OUTPUT_ACTIVATIONS if place == len(activations) else HIDDEN_ACTIVATIONS
+        if name not in known:
+            raise BackproofError(f"unknown activation {name!r} of layer {place}; choose from {', '.join(known)}")
+    if len(activations) != depth:
+        raise BackproofError(f"{len(activations)} activations were given for {depth} layers; one for each is needed")
+    return tuple(activations)
+
+
+def slope_of(tensors: Tensors, depth: int) -> float | None:
+    """The one slope that A has below 0 in some layer, if there is one between 0 and 1: that of a leaky ReLU."""
+    for layer in range(1, depth + 1):
+        Z, A = tensors.get(f"Z{layer}"), tensors.get(f"A{layer}")
+        if Z is None or A is None or Z.shape != A.shape or not (Z < 0).any():
+            continue
+        ratios = A[Z < 0].astype(np.float64) / Z[Z < 0]
+        middle = float(np.median(ratios))
+        if 0 < middle < 1 and np.isfinite(ratios).all() and np.ptp(ratios) <= 1e-2 * middle:
+            return float(f"{middle:.6g}")
+    return None
+
+
+def inferred(tensors: Tensors, depth: int, slope: float, labels: str | None, fmt: Format) -> tuple[str, ...]:
+    """One activation for each layer: that under which A (or, without A, the next layer's Z) holds on an excerpt; where
+    none does, the nearest to A, of the output the one that goes with the labels.
+    """
+    return tuple(_of_layer(tensors, layer, depth, slope, labels, fmt) for layer in range(1, depth + 1))
+
+
+def _of_layer(tensors: Tensors, layer: int, depth: int, slope: float, labels: str | None, fmt: Format) -> str:
+    output = layer == depth
+    names = OUTPUT_ORDER if output else HIDDEN_ACTIVATIONS
+    Z, A = tensors.get(f"Z{layer}"), tensors.get(f"A{layer}")
+    context = Context(1, float(slope), 0.0, fmt.smallest_normal)
+    usual = _usual(labels) if output else "relu"
+    if Z is None:
+        return usual
+    if A is None:
+        return next(_feeding(tensors, layer, names, fmt, context), usual)
+    if A.shape != Z.shape or not np.isfinite(A).all():
+        return usual
+    for name in names:
+        equation = Equation(f"A{layer}", layer, Elementwise(name, (f"Z{layer}",)), "")
+        if holds(equation, tensors, fmt, context):
+            return name
+    return usual if output else min(names, key=lambda name: _distance(name, Z, A, context))
+
+
+def _usual(labels: str | None) -> str:
+    return {"one_hot": "softmax", "binary": "sigmoid", "real": "identity", None: "identity"}[labels]
+
+
+def _feeding(tensors: Tensors, layer: int, names: Sequence[str], fmt: Format, context: Context) -> Iterator[str]:
+    """Activations g under which ``Z_{l+1} = W g(Z_l) + b`` holds."""
+    above = layer + 1
+    needed = (f"Z{above}", f"W{above}", f"b{above}")
+    if any(name not in tensors for name in needed):
+        return
+    product = Product(f"W{above}", f"A{layer}", bias=f"b{above}")
+    for name in names:
+        Z = tensors[f"Z{layer}"]
+        A = elementwise.FORMULAS[name](Z, context, Z.astype(np.float64)).exact.astype(Z.dtype)
+        if holds(Equation(f"Z{above}", above, product, ""), {**tensors, f"A{layer}": A}, fmt, context):
+            yield name
+
+
+def _distance(name: str, Z: Array, A: Array, context: Context) -> float:
+    exact = elementwise.FORMULAS[name](A, context, Z.astype(np.float64)).exact
+    return float(np.median(np.abs(A - exact)))

@@ -1,0 +1,112 @@
+"""``check_backprop``: are the arrays of one training step what backpropagation makes of their operands?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.backprop import activations as names
+from backproof.backprop.arrays import taken
+from backproof.backprop.convention import Convention, Wanted, candidates, preferred
+from backproof.backprop.given import Given, fill_forward, given
+from backproof.backprop.judged import StepJudge
+from backproof.backprop.rate import fitted_rate, with_rate
+from backproof.backprop.result import BackpropResult
+from backproof.errors import BackproofError
+from backproof.rounding import format_of
+
+Array = NDArray[Any]
+
+
+def check_backprop(
+    arrays: Mapping[str, Any],
+    activations: Sequence[str] | None = None,
+    loss: str | None = None,
+    *,
+    layout: str | None = None,
+    weights: str | None = None,
+    reduction: str | None = None,
+    averaged_in: str | None = None,
+    half: bool | None = None,
+    slope: float | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float = 0.0,
+    places: Mapping[str, str] | None = None,
+) -> BackpropResult:
+    """Check the arrays of one step of training a dense network, each against its equation on the others.
+
+    ``Z_l = W_l A_{l-1} + b_l``, ``A_l = g(Z_l)``, the loss, ``dZ_L``, ``dA_{l-1} = W_l^T dZ_l``,
+    ``dZ_l = dA_l * g'(Z_l)``, ``dW_l = dZ_l A_{l-1}^T``, ``db_l = sum dZ_l``, and the update.
+
+    Args:
+        arrays: NumPy, PyTorch or JAX arrays under the keys ``X Y loss`` and, for a layer n, ``Wn bn Zn An dZn dAn
+            dWn dbn Wn_next bn_next``. What is absent lowers the coverage: it is recomputed from what is there, or what
+            needs it is reported as not checked.
+        activations: one for each layer: ``relu leaky_relu tanh sigmoid identity``, ``softmax`` at the output.
+        loss: ``cross_entropy``, ``binary_cross_entropy`` or ``mse``.
+        layout: ``columns`` (features x samples) or ``rows``.
+        weights: ``out_in`` (W is out x in) or ``in_out``.
+        reduction: ``mean`` (of mean squared error and binary cross-entropy: over samples and units),
+            ``mean_over_samples`` or ``sum``.
+        averaged_in: where 1/m stands: ``delta`` (every dZ is the derivative of the loss), ``gradient`` (dW and db have
+            it, the dZ have not) or ``update``.
+        half: mean squared error has a factor 1/2.
+        slope: of leaky ReLU.
+        learning_rate: of plain gradient descent; with parameters after the update and without it, it is fitted.
+        weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss.
+        places: key -> where the array was made (``file.py:42``), shown beside a failure.
+
+    Returns:
+        verdict, failures with their explanations, coverage, and what was inferred of all that is None above.
+
+    Raises:
+        BackproofError: for input from which no network can be inferred, unknown names, and where nothing can be
+            checked.
+    """
+    wanted = Wanted(loss, reduction, averaged_in, half)
+    step = given(taken(arrays), layout, weights)
+    # What overflows is found in the values, not in warnings.
+    with np.errstate(all="ignore"):
+        convention = _convention(step, wanted, activations, slope, learning_rate, weight_decay)
+        result = StepJudge(step, convention, places or {}).result()
+    if not result.coverage.checked and not result.failures:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
+        raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
+    return result
+
+
+def _convention(
+    step: Given,
+    wanted: Wanted,
+    activations: Sequence[str] | None,
+    slope: float | None,
+    learning_rate: float | None,
+    weight_decay: float,
+) -> Convention:
+    """The network and its convention: what the caller said, and what the arrays tell of the rest."""
+    fmt = format_of(step.dtype)
+    found = slope if slope is not None else names.slope_of(step.known, step.depth) or names.SLOPE
+    if activations is None:
+        kinds = names.inferred(step.known, step.depth, found, step.labels, fmt)
+        step.said.append(f"activations {', '.join(kinds)}")
+    else:
+        kinds = names.checked(activations, step.depth)
+    if slope is None and "leaky_relu" in kinds:
+        step.said.append(f"slope {found:g}")
+    step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
+    labels = step.labels or ("binary" if kinds[-1] == "sigmoid" else "one_hot" if kinds[-1] == "softmax" else "real")
+    others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay}
+    choice = list(candidates(wanted, step.orientation.sizes, kinds, labels, **others))
+    if not choice:
+        raise BackproofError("no convention agrees with what was said of loss, reduction, averaged_in and half")
+    if learning_rate is None and rate is not None:
+        step.said.append(f"learning rate {rate:.6g}")
+        choice = [with_rate(convention, step) for convention in choice]
+    fill_forward(step, choice[0].network)
+    best = preferred(choice, step)
+    if len(choice) > 1:
+        step.said.append(str(best))
+    return best

@@ -1,0 +1,209 @@
+"""Judges the arrays of one step, equation by equation, in the order of computation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.backprop.alternatives import alternatives
+from backproof.backprop.convention import Convention
+from backproof.backprop.given import Given
+from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
+from backproof.check import Check
+from backproof.diagnosis import Case, Explanation
+from backproof.diagnosis.shapes import explain_shape
+from backproof.equation_check import check_equation, context_of, diagnosed, expected
+from backproof.equations import Equation
+from backproof.evaluation import Context
+from backproof.operands import Operands
+from backproof.parallel import single_threaded_blas
+from backproof.rounding import format_of
+from backproof.verdict import Verdict
+
+Array = NDArray[Any]
+
+
+class StepJudge:
+    """One step under one convention.
+
+    Args:
+        step: the arrays; absent ones are filled in as the equations are walked.
+        convention: the network and where its 1/m stands.
+        places: where arrays were made.
+    """
+
+    def __init__(self, step: Given, convention: Convention, places: Mapping[str, str]) -> None:
+        self._step, self._convention, self._places = step, convention, places
+        self._network = convention.network
+        self._forms = alternatives(convention.network, convention.averaged_in, step.recorded)
+        self._failures: list[Failure] = []
+        self._lines: list[Line] = []
+        self._checked: list[str] = []
+        self._unchecked: dict[str, str] = {}
+        self._notes: list[str] = []
+        self._operands: Operands | None = None
+
+    def result(self) -> BackpropResult:
+        """Walk the equations."""
+        step, updated = self._step, any(name.endswith("_next") for name in self._step.recorded)
+        with single_threaded_blas():
+            for target, forms in self._forms.items():
+                if target in step.recorded:
+                    self._given(target, forms)
+                elif target in step.misshapen:
+                    self._misshapen(target, forms[0])
+                elif not target.endswith("_next") or updated:
+                    self._absent(target, forms[0])
+        verdicts = [failure.verdict for failure in self._failures]
+        verdict = "bug" if "bug" in verdicts else "suspect" if verdicts else "rounding"
+        coverage = Coverage(tuple(self._checked), self._unchecked)
+        network = self._network
+        name = f"{network.architecture}, {', '.join(network.activations)}, {network.loss}; m = "
+        name += f"{step.orientation.samples}, {step.dtype.name}"
+        said = tuple(step.said)
+        return BackpropResult(
+            verdict, tuple(self._failures), coverage, said, tuple(self._notes), name, tuple(self._lines)
+        )
+
+    def _context(self, dtype: np.dtype[Any]) -> Context:
+        m = self._step.orientation.samples
+        return context_of(self._network, dtype, m, self._convention.averaged_in)
+
+    def _format(self, equation: Equation) -> np.dtype[Any]:
+        """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser."""
+        known = self._step.known
+        dtypes = [known[name].dtype for name in equation.rule.operands if name != "Y"]
+        target = known[equation.target].dtype
+        finest = min(dtypes, key=lambda dtype: format_of(dtype).unit_roundoff, default=target)
+        return max(target, finest, key=lambda dtype: format_of(dtype).unit_roundoff)
+
+    def _given(self, target: str, forms: tuple[Equation, ...]) -> None:
+        array = self._step.recorded[target]
+        usable = [form for form in forms if all(self._step.finite(name) for name in form.rule.operands)]
+        if not np.isfinite(array).all():
+            self._not_finite(target, forms[0], usable)
+        elif target.endswith("_next") and self._step.rate is None:
+            self._unchecked[target] = "the learning rate was not given"
+        elif not usable:
+            self._unchecked[target] = self._why_not(forms[0])
+        else:
+            self._judge(target, usable)
+
+    def _judge(self, target: str, usable: list[Equation]) -> None:
+        judged = []
+        for equation in usable:
+            judged.append(self._check(equation))
+            if judged[-1][0].verdict is Verdict.ROUNDING:
+                break
+        # The form that comes nearest; of those that fail alike, the preferred.
+        check, operands, dtype = min(judged, key=lambda item: (item[0].verdict, item[0].residuals.over > 0))
+        row, column = check.residuals.index
+        raw = self._step.recorded[target]
+        recorded = float(raw if not raw.ndim else raw[row, column])
+        self._checked.append(target)
+        self._lines.append(line_of(check.equation.text, check, target, recorded))
+        if check.verdict is not Verdict.ROUNDING:
+            context, fmt = self._context(dtype), format_of(dtype)
+            check = diagnosed(check, self._network, operands, fmt, context)
+            self._fail(check, self._recomputed(check.equation))
+        elif self._narrowed(target, check.equation):
+            self._narrow(target, check)
+
+    def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
+        """The check of one form, with the benefit of what recomputed operands leave open."""
+        step = self._step
+        dtype = self._format(equation)
+        context, fmt = self._context(dtype), format_of(dtype)
+        self._operands = operands = Operands(step.tensors, self._operands)
+        operands = step.benefited(equation, operands, fmt, context)
+        return check_equation(equation, operands, fmt, context), operands, dtype
+
+    def _recomputed(self, equation: Equation) -> str:
+        names = [name for name in equation.rule.operands if name in self._step.derived and name[0] != "b"]
+        if not names:
+            return ""
+        was, it = ("was", "it") if len(names) == 1 else ("were", "them")
+        return f"; {' and '.join(names)} {was} not given and recomputed, so a mistake in {it} would show here"
+
+    def _fail(self, check: Check, addition: str = "") -> None:
+        equation, target = check.equation, check.equation.target
+        self._failures.append(
+            Failure(
+                target, equation.layer, equation.text, check.verdict.word, check.residuals.ratio,
+                check.message + addition, check.explanations or (), self._places.get(target, ""),
+            )
+        )  # fmt: skip
+
+    def _misshapen(self, target: str, equation: Equation) -> None:
+        array, needed = self._step.misshapen[target], self._step.orientation.shape(target)
+        message = f"its shape is {_shape(array.shape)}, needed is {_shape(needed)}"
+        explanations: list[Explanation] = []
+        if all(self._step.finite(name) for name in equation.rule.operands) and np.isfinite(array).all():
+            fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
+            operands = Operands(self._step.tensors)
+            exact, unit = expected(equation, operands, fmt, context, np.zeros(needed))
+            case = Case(self._network, equation, operands, context, exact, array.astype(np.float64))
+            explanations = explain_shape(case, fmt, unit)
+        self._bug(equation, message, tuple(explanations))
+
+    def _not_finite(self, target: str, equation: Equation, usable: list[Equation]) -> None:
+        if not usable and any(name in self._step.known for name in equation.rule.operands):
+            self._unchecked[target] = f"it holds values that are not finite, and so do its operands ({_list(equation)})"
+            return
+        array = self._step.recorded[target]
+        finite = np.isfinite(array)
+        count = array.size - int(np.count_nonzero(finite))
+        value = array if not array.ndim else array[tuple(np.argwhere(~finite)[0])]
+        message = f"{count} of {array.size} values are not finite, the first is {value}; its operands are finite"
+        self._bug(equation, message)
+
+    def _bug(self, equation: Equation, message: str, explanations: tuple[Explanation, ...] = ()) -> None:
+        """What has no residual: a wrong shape, a value that is no number."""
+        target, place = equation.target, self._places.get(equation.target, "")
+        self._checked.append(target)
+        self._failures.append(
+            Failure(target, equation.layer, equation.text, "bug", float("inf"), message, explanations, place)
+        )
+
+    def _absent(self, target: str, equation: Equation) -> None:
+        """Recompute what others need; say what cannot be."""
+        bias = target.removeprefix("d")
+        if bias.startswith("b") and bias.removesuffix("_next") in self._step.derived:
+            return  # the layer has no bias, and no such equation
+        if target.endswith("_next") or target == "loss":
+            self._unchecked[target] = "it was not given"
+            return
+        filled = target in self._step.derived or self._step.recompute(equation, self._context(self._step.dtype))
+        self._unchecked[target] = "it was not given" + (" and is recomputed where it is needed" if filled else "")
+
+    def _why_not(self, equation: Equation) -> str:
+        absent = [name for name in equation.rule.operands if name not in self._step.known]
+        if wrong := [name for name in absent if name in self._step.misshapen]:
+            return f"its operand {wrong[0]} has a wrong shape"
+        if absent:
+            return f"its operand {absent[0]} was not given"
+        return f"its operands are not finite ({_list(equation)})"
+
+    def _narrowed(self, target: str, equation: Equation) -> bool:
+        """Whether the result is held in a coarser format than every operand it was made of."""
+        recorded = self._step.recorded
+        of = [recorded[name].dtype for name in equation.rule.operands if name in recorded and name != "Y"]
+        own = format_of(recorded[target].dtype).unit_roundoff
+        return bool(of) and target != "loss" and all(format_of(dtype).unit_roundoff < own for dtype in of)
+
+    def _narrow(self, target: str, check: Check) -> None:
+        own = self._step.recorded[target].dtype.name
+        finer = self._step.recorded[check.equation.rule.operands[0]].dtype.name
+        self._fail(replace(check, verdict=Verdict.BUG, message=f"it is held in {own}, its operands in {finer}"))
+
+
+def _list(equation: Equation) -> str:
+    return ", ".join(equation.rule.operands)
+
+
+def _shape(sizes: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sizes)) or "a single number"
