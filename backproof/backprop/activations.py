@@ -42,16 +42,36 @@ def checked(activations: Sequence[str], depth: int) -> tuple[str, ...]:
 
 
 def slope_of(tensors: Tensors, depth: int) -> float | None:
-    """The one slope that A has below 0 in some layer, if there is one between 0 and 1: that of a leaky ReLU."""
-    for layer in range(1, depth + 1):
-        Z, A = tensors.get(f"Z{layer}"), tensors.get(f"A{layer}")
-        if Z is None or A is None or Z.shape != A.shape or not (Z < 0).any():
-            continue
-        ratios = A[Z < 0].astype(np.float64) / Z[Z < 0]
-        middle = float(np.median(ratios))
-        if 0 < middle < 1 and np.isfinite(ratios).all() and np.ptp(ratios) <= 1e-2 * middle:
-            return float(f"{middle:.6g}")
-    return None
+    """The slope below 0 that some layer has, if it is between 0 and 1: that of a leaky ReLU. It shows in A over Z, in
+    dZ over dA, and in the layer above, whose Z is linear in it; None where it shows nowhere.
+    """
+    found = (slope for layer in range(1, depth + 1) for slope in _slopes(tensors, layer))
+    return next((float(f"{slope:.6g}") for slope in found if slope is not None and 0 < slope < 1), None)
+
+
+def _slopes(tensors: Tensors, layer: int) -> Iterator[float | None]:
+    Z = tensors.get(f"Z{layer}")
+    if Z is None or not np.isfinite(Z).all() or not (below := Z < 0).any():
+        return
+    for over, under in ((f"A{layer}", f"Z{layer}"), (f"dZ{layer}", f"dA{layer}")):
+        if over in tensors and under in tensors and tensors[over].shape == tensors[under].shape == Z.shape:
+            yield _constant(tensors[over][below], tensors[under][below])
+    above = layer + 1
+    W, b, Z_above = (tensors.get(f"{kind}{above}") for kind in ("W", "b", "Z"))
+    if W is not None and b is not None and Z_above is not None:
+        negative, rest = W @ np.minimum(Z, 0), Z_above - b - W @ np.maximum(Z, 0)
+        yield _constant(rest, negative)
+
+
+def _constant(over: Array, under: Array) -> float | None:
+    """Least-squares ``over = constant · under``, where that leaves less than a hundredth."""
+    over, under = over.astype(np.float64).ravel(), under.astype(np.float64).ravel()
+    square = float(under @ under)
+    if not square or not np.isfinite(square):
+        return None
+    constant = float(over @ under) / square
+    left = over - constant * under
+    return constant if float(left @ left) <= 1e-4 * constant**2 * square else None
 
 
 def inferred(tensors: Tensors, depth: int, slope: float, labels: str | None, fmt: Format) -> tuple[str, ...]:

@@ -147,7 +147,8 @@ def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Itera
         dtype = step.recorded[target].dtype
         context = context_of(network, dtype, step.orientation.samples, convention.averaged_in)
         usable = [rule for rule in rules if all(here.finite(name) for name in rule.rule.operands)]
-        key = (target, tuple(rule.rule for rule in usable), context, network.loss if here is not step else "")
+        own = (network.loss, convention.averaged_in) if here is not step else ()
+        key = (target, tuple(rule.rule for rule in usable), context, own)
         if usable and key not in seen:
             seen[key] = any(_holds(rule, here, format_of(dtype), context) for rule in usable)
         if usable:
