@@ -45,8 +45,9 @@ def slope_of(tensors: Tensors, depth: int) -> float | None:
     """The slope below 0 that some layer has, if it is between 0 and 1: that of a leaky ReLU. It shows in A over Z, in
     dZ over dA, and in the layer above, whose Z is linear in it; None where it shows nowhere.
     """
-    found = (slope for layer in range(1, depth + 1) for slope in _slopes(tensors, layer))
-    return next((float(f"{slope:.6g}") for slope in found if slope is not None and 0 < slope < 1), None)
+    found = (slope for layer in range(1, depth + 1) for slope in _slopes(tensors, layer) if slope is not None)
+    # Six digits: what remains of an identity's 1 is 1.
+    return next((slope for slope in (float(f"{slope:.6g}") for slope in found) if 0 < slope < 1), None)
 
 
 def _slopes(tensors: Tensors, layer: int) -> Iterator[float | None]:
