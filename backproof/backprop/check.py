@@ -88,13 +88,14 @@ def _convention(
 ) -> Convention:
     """The network and its convention: what the caller said, and what the arrays tell of the rest."""
     fmt = format_of(step.dtype)
-    found = slope if slope is not None else names.slope_of(step.known, step.depth) or names.SLOPE
+    step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
+    found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
         kinds = names.inferred(step.known, step.depth, found, step.labels, fmt)
         step.said.append(f"activations {', '.join(kinds)}")
     else:
         kinds = names.checked(activations, step.depth)
-    if slope is None and "leaky_relu" in kinds:
+    if slope is None and step.slope is not None and "leaky_relu" in kinds:
         step.said.append(f"slope {found:g}")
     step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
     labels = step.labels or ("binary" if kinds[-1] == "sigmoid" else "one_hot" if kinds[-1] == "softmax" else "real")

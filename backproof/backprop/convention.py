@@ -142,11 +142,9 @@ def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Itera
     for target, rules in forms.items():
         if not step.given(target) or not _depends(target, network.depth):
             continue
-        if target.endswith("_next") and step.rate is None:
-            continue
         dtype = step.recorded[target].dtype
         context = context_of(network, dtype, step.orientation.samples, convention.averaged_in)
-        usable = [rule for rule in rules if all(here.finite(name) for name in rule.rule.operands)]
+        usable = [rule for rule in rules if not here.obstacle(rule)]
         own = (network.loss, convention.averaged_in) if here is not step else ()
         key = (target, tuple(rule.rule for rule in usable), context, own)
         if usable and key not in seen:

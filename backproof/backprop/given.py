@@ -15,7 +15,7 @@ from backproof.backprop.derived import derive, effect, with_benefit
 from backproof.backprop.excerpt import holds
 from backproof.backprop.orientation import Orientation
 from backproof.equation_check import context_of, expected
-from backproof.equations import Equation, Product, equations
+from backproof.equations import Elementwise, Equation, Product, equations
 from backproof.evaluation import Context
 from backproof.network import Network
 from backproof.operands import Operands
@@ -38,6 +38,7 @@ class Given:
         uncertain: bounds on how far each of those may be from what the implementation used.
         said: what was assumed, one sentence each.
         rate: the learning rate, or None where it is not known: then no update can be checked.
+        slope: of leaky ReLU, or None where it is not known: then nothing that needs it can be.
     """
 
     orientation: Orientation
@@ -49,6 +50,7 @@ class Given:
     uncertain: dict[str, Array] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     rate: float | None = None
+    slope: float | None = None
 
     @property
     def depth(self) -> int:
@@ -69,10 +71,25 @@ class Given:
         array = self.known.get(name)
         return array is not None and bool(np.isfinite(array).all())
 
+    def obstacle(self, equation: Equation) -> str:
+        """Why an equation cannot be evaluated, in words; empty where it can."""
+        rule = equation.rule
+        if isinstance(rule, Elementwise) and rule.formula.endswith("leaky_relu") and self.slope is None:
+            return "the slope of leaky ReLU was not given and shows nowhere"
+        if equation.target.endswith("_next") and self.rate is None:
+            return "the learning rate was not given and shows nowhere"
+        for name in rule.operands:
+            if name in self.misshapen:
+                return f"its operand {name} has a wrong shape"
+            if name not in self.known:
+                return f"its operand {name} was not given"
+            if not self.finite(name):
+                return f"its operand {name} holds values that are not finite"
+        return ""
+
     def recompute(self, equation: Equation, context: Context) -> bool:
         """Fill in an absent target whose operands are all there; False where they are not."""
-        names = equation.rule.operands
-        if not all(self.finite(name) for name in names):
+        if self.obstacle(equation):
             return False
         shape, fmt = self.orientation.shape(equation.target), format_of(self.dtype)
         operands = Operands(self.tensors)

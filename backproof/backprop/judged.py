@@ -83,13 +83,11 @@ class StepJudge:
 
     def _given(self, target: str, forms: tuple[Equation, ...]) -> None:
         array = self._step.recorded[target]
-        usable = [form for form in forms if all(self._step.finite(name) for name in form.rule.operands)]
+        usable = [form for form in forms if not self._step.obstacle(form)]
         if not np.isfinite(array).all():
             self._not_finite(target, forms[0], usable)
-        elif target.endswith("_next") and self._step.rate is None:
-            self._unchecked[target] = "the learning rate was not given"
         elif not usable:
-            self._unchecked[target] = self._why_not(forms[0])
+            self._unchecked[target] = self._step.obstacle(forms[0])
         else:
             self._judge(target, usable)
 
@@ -142,7 +140,7 @@ class StepJudge:
         array, needed = self._step.misshapen[target], self._step.orientation.shape(target)
         message = f"its shape is {_shape(array.shape)}, needed is {_shape(needed)}"
         explanations: list[Explanation] = []
-        if all(self._step.finite(name) for name in equation.rule.operands) and np.isfinite(array).all():
+        if not self._step.obstacle(equation) and np.isfinite(array).all():
             fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
             operands = Operands(self._step.tensors)
             exact, unit = expected(equation, operands, fmt, context, np.zeros(needed))
@@ -151,8 +149,8 @@ class StepJudge:
         self._bug(equation, message, tuple(explanations))
 
     def _not_finite(self, target: str, equation: Equation, usable: list[Equation]) -> None:
-        if not usable and any(name in self._step.known for name in equation.rule.operands):
-            self._unchecked[target] = f"it holds values that are not finite, and so do its operands ({_list(equation)})"
+        if not usable:
+            self._unchecked[target] = f"it holds values that are not finite; {self._step.obstacle(equation)}"
             return
         array = self._step.recorded[target]
         finite = np.isfinite(array)
@@ -180,14 +178,6 @@ class StepJudge:
         filled = target in self._step.derived or self._step.recompute(equation, self._context(self._step.dtype))
         self._unchecked[target] = "it was not given" + (" and is recomputed where it is needed" if filled else "")
 
-    def _why_not(self, equation: Equation) -> str:
-        absent = [name for name in equation.rule.operands if name not in self._step.known]
-        if wrong := [name for name in absent if name in self._step.misshapen]:
-            return f"its operand {wrong[0]} has a wrong shape"
-        if absent:
-            return f"its operand {absent[0]} was not given"
-        return f"its operands are not finite ({_list(equation)})"
-
     def _narrowed(self, target: str, equation: Equation) -> bool:
         """Whether the result is held in a coarser format than every operand it was made of."""
         recorded = self._step.recorded
@@ -199,10 +189,6 @@ class StepJudge:
         own = self._step.recorded[target].dtype.name
         finer = self._step.recorded[check.equation.rule.operands[0]].dtype.name
         self._fail(replace(check, verdict=Verdict.BUG, message=f"it is held in {own}, its operands in {finer}"))
-
-
-def _list(equation: Equation) -> str:
-    return ", ".join(equation.rule.operands)
 
 
 def _shape(sizes: tuple[int, ...]) -> str:
