@@ -136,7 +136,7 @@ def _widen(envelope: dict[str, float], network: Network, run: Tensors, truth: Te
 def flipped(network: Network, first: Tensors, second: Tensors) -> Array:
     """Indices of the samples that lie on different sides of some kink in two runs, or exactly on one."""
     different = np.zeros(first["Z1"].shape[1], bool)
-    for layer in range(1, network.depth):
+    for layer in range(1, network.depth + 1):
         if network.activations[layer - 1] in KINKED:
             a, b = first[f"Z{layer}"], second[f"Z{layer}"]
             different |= (((a > 0) != (b > 0)) | (a == 0) | (b == 0)).any(axis=0)
@@ -153,7 +153,7 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
             if name in network.parameter_shapes():
                 continue
             kind, layer = split(name) if name != "loss" else ("loss", network.depth)
-            behind_kink = layer < network.depth and (name.startswith("d") or name.endswith("_next"))
+            behind_kink = (name.startswith("d") or name.endswith("_next")) and _behind(network, kind, layer, name)
             if behind_kink and len(flips) == m:
                 continue  # no sample is left to compare: none is no agreement, so the quantity gets none in this step
             difference = run[name] - truth[name]
@@ -168,6 +168,14 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
             yield name, difference
 
     return each(), len(flips)
+
+
+def _behind(network: Network, kind: str, layer: int, name: str) -> bool:
+    """Whether a derivative passed a kink on its way from the loss: below the output all, at the output what follows
+    its own activation.
+    """
+    at_output = layer == network.depth
+    return not at_output or (network.activations[-1] in KINKED and not (kind == "A" and name.startswith("dA")))
 
 
 def _share(tensors: Tensors, kind: str, layer: int, samples: Array) -> Array:

@@ -63,6 +63,8 @@ def labels_of(network: Network, m: int, seed: int, dtype: Any) -> Array:
     generator, n = np.random.default_rng([seed, 2]), network.sizes[-1]
     if network.labels == "binary":
         return generator.integers(0, 2, (n, m)).astype(dtype)
+    if network.labels == "real":
+        return generator.standard_normal((n, m)).astype(dtype)
     y = generator.integers(0, n, m)
     return y[None] if network.labels == "integer" else np.eye(n, dtype=dtype)[:, y]
 

@@ -48,8 +48,8 @@ def _unknown(key: object, arrays: Mapping[str, Any]) -> str:
         known += [f"{kind}{n}" for kind in ("W", "b", "Z", "A", "dZ", "dA", "dW", "db")] + [f"W{n}_next", f"b{n}_next"]
     plain = str(key).replace("_", "").replace("next", "_next")
     close = [name for name in known if name.lower() == plain.lower()] or difflib.get_close_matches(plain, known, 1)
-    suggestion = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown key {key!r}{suggestion} The keys are {KEYS}"
+    suggestion = f" did you mean {close[0]!r}?" if close else ""
+    return f"unknown key {key!r};{suggestion} the keys are {KEYS}"
 
 
 def _array(name: str, value: Any) -> Array:

@@ -17,7 +17,7 @@ from backproof.check import Check
 from backproof.diagnosis import Case, Explanation
 from backproof.diagnosis.shapes import explain_shape
 from backproof.equation_check import check_equation, context_of, diagnosed, expected
-from backproof.equations import Equation
+from backproof.equations import Elementwise, Equation
 from backproof.evaluation import Context
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
@@ -50,6 +50,7 @@ class StepJudge:
     def result(self) -> BackpropResult:
         """Walk the equations."""
         step, updated = self._step, any(name.endswith("_next") for name in self._step.recorded)
+        self._inputs()
         with single_threaded_blas():
             for target, forms in self._forms.items():
                 if target in step.recorded:
@@ -68,6 +69,20 @@ class StepJudge:
         return BackpropResult(
             verdict, tuple(self._failures), coverage, said, tuple(self._notes), name, tuple(self._lines)
         )
+
+    def _inputs(self) -> None:
+        """What no equation produces, X, Y and the parameters, has to have its shape and hold numbers all the same."""
+        step = self._step
+        for name in sorted({*step.recorded, *step.misshapen} - self._forms.keys()):
+            layer = int(name[1:]) if name[1:].isdecimal() else 0
+            equation = Equation(name, layer, Elementwise("identity", ()), f"{name} is given")
+            if name in step.misshapen:
+                found, needed = _shape(step.misshapen[name].shape), _shape(step.orientation.shape(name))
+                self._bug(equation, f"its shape is {found}, needed is {needed}")
+            elif not step.finite(name):
+                array = step.recorded[name]
+                count = array.size - int(np.count_nonzero(np.isfinite(array)))
+                self._bug(equation, f"{count} of {array.size} values are not finite")
 
     def _context(self, dtype: np.dtype[Any]) -> Context:
         m = self._step.orientation.samples
@@ -162,7 +177,8 @@ class StepJudge:
     def _bug(self, equation: Equation, message: str, explanations: tuple[Explanation, ...] = ()) -> None:
         """What has no residual: a wrong shape, a value that is no number."""
         target, place = equation.target, self._places.get(equation.target, "")
-        self._checked.append(target)
+        if target in self._forms:
+            self._checked.append(target)
         self._failures.append(
             Failure(target, equation.layer, equation.text, "bug", float("inf"), message, explanations, place)
         )

@@ -101,8 +101,8 @@ def orientations(arrays: Arrays, depth: int, layout: str | None, weights: str | 
     ]
     if not found:
         raise BackproofError(
-            "no network can be inferred: the sizes of its layers and the number of samples do not follow from the "
-            "shapes; give X, and W or Z of every layer"
+            "no network can be inferred: the number of samples and of outputs do not follow from the shapes; give X, "
+            "and W or Z of every layer"
         )
     least = min(len(orientation.misfits) for orientation in found)
     return [orientation for orientation in found if len(orientation.misfits) == least]
@@ -114,10 +114,11 @@ def _orientation(arrays: Arrays, depth: int, layout: str, weights: str) -> Orien
     for name, array in arrays.items():
         for layer, size in _votes(name, array, layout, weights):
             (samples if layer is None else units[layer])[size] += 1
-    if not samples or not all(units):
+    if not samples or not units[-1]:
         return None
-    # X and Y may lie the other way round: they decide m only where nothing else does.
-    sizes, m = tuple(votes.most_common(1)[0][0] for votes in units), samples.most_common(1)[0][0]
+    # A layer of which nothing was given has no equation that its size would stand in.
+    sizes = tuple(votes.most_common(1)[0][0] if votes else 1 for votes in units)
+    m = samples.most_common(1)[0][0]
     guess = Orientation(layout, weights, sizes, m, ())
     misfits = tuple(name for name, array in arrays.items() if name != "Y" and not _fits(guess, name, array))
     return Orientation(layout, weights, sizes, m, misfits)

@@ -1,0 +1,111 @@
+"""check_backprop on what it cannot use: one clear line, or a result that says what could not be checked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backproof
+from backproof.errors import BackproofError
+from benchmarks.random_steps import Case, arrays_of
+
+CASE = Case((7, 5, 3), ("relu", "softmax"), "cross_entropy", 11, seed=3)
+Q = arrays_of(CASE)
+
+
+def refusal(arrays, *said, **others):
+    with pytest.raises(BackproofError) as caught:
+        backproof.check_backprop(arrays, *said, **others)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+UNUSABLE = {
+    "no dict": ([1, 2], ["must be a dict", "list"]),
+    "empty": ({}, ["no arrays were given"]),
+    "unknown key": ({**Q, "W_1": Q["W1"]}, ["unknown key 'W_1'", "did you mean 'W1'?"]),
+    "a key that is no string": ({**Q, 1: Q["W1"]}, ["unknown key 1"]),
+    "text": ({**Q, "W1": "abc"}, ["W1 holds <U3"]),
+    "objects": ({**Q, "W1": np.array([[1, None]], object)}, ["W1 holds object"]),
+    "None": ({**Q, "W1": None}, ["W1 holds object"]),
+    "ragged": ({**Q, "W1": [[1.0, 2.0], [3.0]]}, ["W1 is no array of numbers"]),
+    "integers": ({**Q, "dW1": np.ones((5, 7), int)}, ["dW1 holds int64, where floats belong", "dW1.astype(float)"]),
+    "truth values": ({**Q, "A1": Q["A1"] > 0}, ["A1 holds bool, where floats belong"]),
+    "complex": ({**Q, "Z1": Q["Z1"] + 0j}, ["Z1 holds complex128"]),
+    "three axes": ({**Q, "W1": Q["W1"][None]}, ["W1 has 3 axes"]),
+    "nothing in it": ({**Q, "W1": np.zeros((0, 7))}, ["W1 is empty", "(0, 7)"]),
+    "no layer": ({"X": Q["X"], "Y": Q["Y"]}, ["no array of any layer"]),
+    "no sizes": ({"W2": Q["W2"]}, ["no network can be inferred", "give X, and W or Z"]),
+    "nothing to check": ({"X": Q["X"], "W1": Q["W1"]}, ["nothing could be checked", "A1"]),
+    "labels of another batch": ({**Q, "Y": Q["Y"][:, :5]}, ["Y has shape (3, 5)", "3 x 11"]),
+    "a class that is none": ({**Q, "Y": np.full(11, 3)}, ["Y holds the class 3", "0 to 2"]),
+    "a negative class": ({**Q, "Y": np.full(11, -1)}, ["Y holds the class -1"]),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_unusable_arrays_are_refused_in_one_line(name):
+    arrays, words = UNUSABLE[name]
+    message = refusal(arrays)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"activations": ["relu", "sofmax"]}, "unknown activation 'sofmax' of layer 2"),
+        ({"activations": "relu"}, "must be a list of names"),
+        ({"activations": [1, 2]}, "must be a list of names"),
+        ({"activations": ["relu"]}, "1 activations were given for 2 layers"),
+        ({"activations": ["softmax", "softmax"]}, "unknown activation 'softmax' of layer 1"),
+        ({"loss": "crossentropy"}, "unknown loss 'crossentropy'"),
+        ({"layout": "cols"}, "unknown layout 'cols'"),
+        ({"weights": "transposed"}, "unknown weights 'transposed'"),
+        ({"reduction": "average"}, "unknown reduction 'average'"),
+        ({"averaged_in": "loss"}, "unknown averaged_in 'loss'"),
+        ({"loss": "cross_entropy", "half": True}, "no convention agrees"),
+        ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate must be positive"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
+        ({"slope": 3.0}, "slope must lie between 0 and 1"),
+        ({"activations": ["relu", "identity"], "loss": "cross_entropy"}, "takes probabilities"),
+    ],
+)
+def test_what_is_said_wrongly_is_refused_in_one_line(others, words):
+    assert words in refusal(Q, **others)
+
+
+@pytest.mark.parametrize("name", ["X", "W1", "b2", "Z1", "A2", "dZ1", "dW2", "loss"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_no_number_never_passes(name, value):
+    array = np.array(Q[name])
+    array.flat[0] = value
+    result = backproof.check_backprop({**Q, name: array}, ["relu", "softmax"], "cross_entropy")
+    assert result.verdict == "bug"
+    assert name in {failure.equation for failure in result.failures}
+    assert result.failures[[f.equation for f in result.failures].index(name)].ratio == np.inf
+    result.to_json()
+
+
+def test_a_parameter_of_a_wrong_shape_is_a_failure():
+    result = backproof.check_backprop({**Q, "b1": np.zeros(4)}, ["relu", "softmax"], "cross_entropy")
+    assert result.verdict == "bug" and result.failures[0].equation == "b1"
+    assert "its shape is 4, needed is 5 x 1" in result.failures[0].message
+    assert "wrong shape" in result.coverage.unchecked["Z1"]
+
+
+def test_what_cannot_be_checked_is_listed_with_its_reason():
+    arrays = {name: Q[name] for name in ("Z1", "A1", "dW1", "W2")}
+    result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
+    assert result.verdict == "rounding" and result.coverage.checked == ("A1",)
+    assert "was not given" in result.coverage.unchecked["dW1"]
+    assert "not checked:" in str(result) and "1 of" in str(result)
+
+
+def test_zero_labels_and_no_learning_rate():
+    arrays = {**Q, "W1_next": Q["W1"].copy(), "W2_next": Q["W2"].copy()}
+    for name in ("b1_next", "b2_next"):
+        del arrays[name]
+    result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
+    assert "the learning rate was not given" in result.coverage.unchecked["W1_next"]
