@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import two_runs
 from backproof.equations import equations
 from backproof.errors import BackproofError
 from backproof.judge import Judge
@@ -104,10 +105,28 @@ def _same_training(first: Recording, second: Recording) -> None:
     ):
         if a != b:
             named = f": {a} and {b}" if not hasattr(a, "sizes") else f": {a.name} and {b.name}"
+            named += _cause(what, first, second)
             raise BackproofError(
                 f"{first.folder} and {second.folder} differ in {what}{named}; "
                 "only runs of the same training are compared"
             )
+
+
+def _cause(what: str, A: Recording, B: Recording) -> str:
+    """Why the two differ, where the arrays themselves tell."""
+    found = None
+    if what == "data":
+        found = two_runs.data(*({"X": run.training.X, "Y": run.training.Y} for run in (A, B)))
+    elif what == "initial parameters":
+        found = two_runs.parameters(A.training.parameters, B.training.parameters)
+    elif what == "number of steps":
+        found = _batches(A, B)
+    return f": {found[1]} [{found[0]}]" if found else ""
+
+
+def _batches(A: Recording, B: Recording) -> tuple[str, str] | None:
+    runs = [[step.samples for step in run.steps()] for run in (A, B)]
+    return two_runs.batches(*runs, A.training.samples)
 
 
 def _comparable(a: Array, b: Array) -> bool:
