@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from backproof.check import Check, doubling
 from backproof.equations import Equation, Product
+from backproof.inner_products import gather
 from backproof.operands import Operands
 from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
 from backproof.rounding import BUDGET, Format
-from backproof.second_opinion import REFUTED, SETTLED, Opinion, chunk, consult, gather
+from backproof.second_opinion import REFUTED, SETTLED, Opinion, chunk, consult
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]

@@ -13,11 +13,11 @@ import pytest
 from backproof import operands as operands_module
 from backproof import parallel, product_check, second_opinion
 from backproof.equations import Equation, Product
+from backproof.inner_products import InnerProducts, gather, two_product
 from backproof.operands import Operands
 from backproof.product_check import Yardstick, check_product
 from backproof.residuals import SUSPECTS
 from backproof.rounding import format_of
-from backproof.second_opinion import InnerProducts, gather, two_product
 from backproof.verdict import Verdict
 from tests.test_second_opinion import SUM, exactly, judged, repeating
 
