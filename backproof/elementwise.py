@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.rounding import BUDGET
+
 Array = NDArray[Any]
 
 CEILING = 8.0
@@ -38,6 +40,26 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a loss is the sum of, before the division.
+
+    Attributes:
+        values: in float64, rows x samples.
+        scales: what each term errs by, without the factor u; of the values' shape.
+        divisor: of the sum.
+    """
+
+    values: Array
+    scales: Array
+    divisor: int
+
+    @property
+    def loss(self) -> float:
+        """``sum values / divisor``."""
+        return float(self.values.sum() / self.divisor)
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one formula says of a block.
 
@@ -47,6 +69,7 @@ class Evaluation:
         budget: in units.
         floor: absolute.
         vacuous: elements that agree for nothing; by default those whose unit is 0.
+        terms: of a loss; :mod:`backproof.loss_check` judges it by these, with a unit and a budget of the sum's own.
     """
 
     exact: Array
@@ -54,6 +77,7 @@ class Evaluation:
     budget: Array | float
     floor: Array | float
     vacuous: int | None = None
+    terms: Terms | None = None
 
 
 Formula = Callable[..., Evaluation]
@@ -129,8 +153,8 @@ def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: A
 
 
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (logsumexp(z) - z_true) / divisor``; unit
-    ``sum (|z_true - max| + log sum + max(1, |max|)) / divisor``; budget ``4 + 2 sqrt(m)``.
+    """``sum (logsumexp(z) - z_true) / divisor``, a term for each sample; the unit of a term is
+    ``|z_true - max| + log sum + max(1, |max|)``.
 
     ``|max|``, because ``max + log sum`` is rounded before z_true is taken from it wherever the formula is
     evaluated as the textbook writes it.
@@ -138,20 +162,28 @@ def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Eval
     shifted, _, log_sum = _softmax(Z)
     integer = Y.dtype.kind in "iu"
     true = np.take_along_axis(shifted, Y, axis=0) if integer else (shifted * Y).sum(axis=0, keepdims=True)
-    exact = (log_sum - true).sum() / context.divisor
-    unit = (np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)))).sum() / context.divisor
-    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.shape[1]), 4 * context.tau)
+    scales = np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0, keepdims=True)))
+    return summed(log_sum - true, scales, context)
 
 
 def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``; unit: the same sum of absolute values, and no term
-    under ``|z|`` (PyTorch's ``(1 - y) z - log sigma(z)`` takes z from z where y = 0 and z < 0); budget
-    ``4 + 2 sqrt(count)``.
+    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``, a term for each element; the unit of a term is the
+    sum of the absolute values of its parts, and not under ``|z|`` (PyTorch's ``(1 - y) z - log sigma(z)`` takes z from
+    z where y = 0 and z < 0).
     """
     positive, product, log_term = np.maximum(Z, 0), Z * Y, np.log1p(np.exp(-np.abs(Z)))
-    exact = (positive - product + log_term).sum() / context.divisor
-    unit = (np.maximum(positive + np.abs(product), np.abs(Z)) + log_term).sum() / context.divisor
-    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.size), 4 * context.tau)
+    scales = np.maximum(positive + np.abs(product), np.abs(Z)) + log_term
+    return summed(positive - product + log_term, scales, context)
+
+
+def summed(values: Array, scales: Array, context: Context) -> Evaluation:
+    """A loss that is the sum of ``values`` over the divisor; ``scales`` are the terms' units.
+
+    The evaluation's own unit is that of all terms erring by one unit in the same direction.
+    """
+    terms = Terms(values, scales, context.divisor)
+    unit = np.asarray(scales.sum() / context.divisor)
+    return Evaluation(np.asarray(terms.loss), unit, BUDGET, 4 * context.tau, terms=terms)
 
 
 def through_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:

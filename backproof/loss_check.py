@@ -1,0 +1,155 @@
+"""Losses: a sum of K terms, one for each sample (or element), and one division.
+
+    loss = sum_k t_k / divisor
+
+**The unit** is what the sum and its terms err by, taken as independent errors:
+
+    unit = hypot(addition, terms) / divisor + u |loss|
+
+- ``addition``: front to back, the k-th addition rounds to the grid of the partial sum s_k and errs by at most half a
+  grid step, ``h_k = u 2^floor(log2 |s_k|)``. Uniform errors of mean zero have the standard deviation
+  ``sqrt(sum h_k^2 / 3)``. Of the terms front to back and back to front, and column by column and row by row, the
+  largest counts; orders that cut the sum into parts err less.
+- ``terms``: a term errs by a unit of its own, ``e_k``. Terms of equal value have operands alike and err alike, and so
+  do terms too small for the grid that they are computed on, which are lost altogether. Equal is what the terms'
+  own unit cannot tell apart: the units of those with the same ``round(t_k / e_k)`` are added up, and the groups are
+  added as independent errors, ``sqrt(sum_groups (sum_k e_k)^2)``.
+- ``u |loss|``: the division, and what a mathematical library's function errs by in one direction.
+
+**The budget** is :data:`backproof.rounding.BUDGET` units, as of products. **The ceiling** is a proof for the sum: no
+order of K - 1 additions and two divisions passes ``gamma_(K+1) sum |t_k|`` (Higham, ASNA 2002, section 4.2); for the
+terms it is ``CEILING`` budgets of each, in the same direction.
+
+**The second opinion**: where terms repeat, rounding has a direction. The same sum, of the terms rounded to the format,
+is evaluated in the orders of :mod:`backproof.inner_products`, divided before or after; of the largest error of these
+what exceeds :data:`CHANCE` standard deviations of ``addition`` is drift, and :data:`SETTLED` times the drift is allowed
+beside the budget. Chance is in the budget already: three times a sequential sum's would hide a dropped sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.check import Check, doubling
+from backproof.elementwise import CEILING, Terms
+from backproof.equations import Equation
+from backproof.inner_products import InnerProducts
+from backproof.residuals import Residuals
+from backproof.rounding import BUDGET, Format, norms
+from backproof.second_opinion import REFUTED, SETTLED
+from backproof.verdict import Verdict
+
+Array = NDArray[Any]
+
+CHANCE = 3.0
+"""Standard deviations of its additions that an order may be off by without drifting."""
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What rounding may do to one loss, all of it divided by the divisor.
+
+    Attributes:
+        unit: absolute, u included.
+        chance: standard deviation of the additions, front to back or back to front.
+        ceiling: absolute.
+        floor: terms and partial results below the smallest normal number may be flushed to zero.
+    """
+
+    unit: float
+    chance: float
+    ceiling: float
+    floor: float
+
+    @classmethod
+    def of(cls, terms: Terms, fmt: Format) -> Yardstick:
+        """The yardstick of a loss that is a sum of these terms."""
+        u, K = fmt.unit_roundoff, terms.values.size
+        errors = u * terms.scales
+        chance = max(addition(values, u) for values in _traversals(terms.values)) / terms.divisor
+        own = together(terms.values, errors) / terms.divisor
+        unit = float(np.hypot(chance, own)) + u * abs(terms.loss)
+        gamma = (K + 1) * u / (1 - (K + 1) * u) if (K + 1) * u < 1 else float("inf")
+        sizes, worst = np.abs(terms.values).sum() / terms.divisor, BUDGET * CEILING * errors.sum() / terms.divisor
+        ceiling = gamma * sizes + (1 + gamma) * worst if np.isfinite(gamma) else float("inf")
+        return cls(unit, chance, float(ceiling), 2 * fmt.smallest_normal * (K + 1))
+
+
+def addition(values: Array, u: float) -> float:
+    """Standard deviation of the rounding errors of a sum from front to back, uniform within half a grid step each."""
+    partial = np.cumsum(values)[1:]
+    steps = np.frexp(partial[partial != 0])[1] - 1
+    if not steps.size:
+        return 0.0
+    top = steps.max()  # squares of a power of two overflow early
+    return float(np.ldexp(u * np.sqrt(np.ldexp(1.0, 2 * (steps - top)).sum() / 3), top))
+
+
+def together(values: Array, errors: Array) -> float:
+    """Errors of the terms added up: one by one where terms are alike, as independent errors otherwise."""
+    nonzero = errors > 0
+    alike = np.rint(values[nonzero] / errors[nonzero])
+    if not alike.size:
+        return 0.0
+    groups = np.unique(alike, return_inverse=True)[1]
+    return float(norms(np.bincount(groups, errors[nonzero])[None], 1)[0])
+
+
+def _traversals(values: Array) -> Iterator[Array]:
+    """The terms row by row and column by column, front to back and back to front."""
+    for matrix in (values,) if 1 in values.shape else (values, values.T):
+        yield matrix.ravel()
+        yield matrix.ravel()[::-1]
+
+
+def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, step: int) -> Check:
+    """Judge a loss, as recorded (finite), that is a sum of ``terms``."""
+    yardstick, factor = Yardstick.of(terms, fmt), doubling(fmt)
+    residuals, vacuous = Residuals((1, 1), keep_columns=False), int(not terms.scales.any())
+    unit = yardstick.unit + yardstick.floor / BUDGET
+    ceiling = factor * yardstick.ceiling / unit
+    if not np.isfinite([terms.loss, unit]).all():
+        message = "its terms are so large that they overflow float64; it cannot be judged"
+        return Check(step, equation, Verdict.SUSPECT, residuals, 1, ceiling, None, message)
+    residual = abs(float(recorded) - terms.loss)
+    ratio, allowed = residual / unit, factor * BUDGET
+    place = np.ones((1, 1))
+    residuals.add(recorded * place, terms.loss * place, ratio * place, ratio / allowed * place, ceiling)
+    verdict, message = Verdict.ROUNDING, ""
+    if residuals.over:
+        verdict, message = _opinion(residuals, terms, yardstick, allowed * unit, residual, recorded.dtype)
+    return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)
+
+
+def _opinion(
+    residuals: Residuals, terms: Terms, yardstick: Yardstick, allowed: float, residual: float, dtype: Any
+) -> tuple[Verdict, str]:
+    said = f"{residuals.ratio:.4g} units of rounding ({residuals.fraction:.3g} budgets)"
+    if residuals.beyond:
+        return Verdict.BUG, f"{said}; no order of summation can reach that"
+    drift = max(honest_error(terms, dtype) - CHANCE * yardstick.chance, 0.0)
+    if residual <= allowed + SETTLED * drift:
+        return Verdict.ROUNDING, f"{said}; honest orders of summation drift as far ({residual / drift:.2g} times)"
+    times = residual / (allowed + drift)
+    verdict = Verdict.BUG if times >= REFUTED else Verdict.SUSPECT
+    return verdict, f"{said}; {times:.3g} times what the budget and the drift of honest orders of summation come to"
+
+
+@np.errstate(all="ignore")
+def honest_error(terms: Terms, dtype: np.dtype[Any]) -> float:
+    """Largest error of the loss over the orders of summation, from terms rounded to the format.
+
+    An order whose sum overflows says nothing and is left out.
+    """
+    flat = list(_traversals(terms.values))[::2]
+    before = [values / terms.divisor for values in flat] if terms.divisor != 1 else []
+    rows = np.array([*flat, *before]).astype(dtype)
+    after = np.array([terms.divisor] * len(flat) + [1] * len(before)).astype(dtype)
+    sums = InnerProducts(rows, np.ones_like(rows), None).honest(fusing=(False,))
+    errors = np.abs(np.array([(value / after).astype(np.float64) for value in sums]) - terms.loss)
+    return float(errors[np.isfinite(errors)].max(initial=0.0))
