@@ -41,16 +41,20 @@ class Context:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a loss is the sum of, before the division.
+    """The K terms that a loss is the sum of, before the division, sample by sample.
 
     Attributes:
-        values: in float64, rows x samples.
-        scales: what each term errs by, without the factor u; of the values' shape.
+        values: in float64.
+        scales: what each term errs by, without the factor u.
+        units: the output unit (class) that each belongs to.
+        samples: the sample that each belongs to, ascending.
         divisor: of the sum.
     """
 
     values: Array
     scales: Array
+    units: Array
+    samples: Array
     divisor: int
 
     @property
@@ -153,17 +157,18 @@ def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: A
 
 
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (logsumexp(z) - z_true) / divisor``, a term for each sample; the unit of a term is
-    ``|z_true - max| + log sum + max(1, |max|)``.
+    """``sum y (logsumexp(z) - z) / divisor``, a term for each y other than 0; the unit of a term is
+    ``y (|z - max| + log sum + max(1, |max|))``.
 
-    ``|max|``, because ``max + log sum`` is rounded before z_true is taken from it wherever the formula is
-    evaluated as the textbook writes it.
+    ``|max|``, because ``max + log sum`` is rounded before z is taken from it wherever the formula is evaluated
+    as the textbook writes it.
     """
     shifted, _, log_sum = _softmax(Z)
-    integer = Y.dtype.kind in "iu"
-    true = np.take_along_axis(shifted, Y, axis=0) if integer else (shifted * Y).sum(axis=0, keepdims=True)
-    scales = np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0, keepdims=True)))
-    return summed(log_sum - true, scales, context)
+    samples, units = (np.arange(Z.shape[1]), Y[0]) if Y.dtype.kind in "iu" else np.nonzero(Y.T)
+    share = 1.0 if Y.dtype.kind in "iu" else Y[units, samples]
+    true, log_sum = shifted[units, samples], log_sum[0, samples]
+    scales = np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)[samples]))
+    return _summed(share * (log_sum - true), np.abs(share) * scales, units, samples, context)
 
 
 def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
@@ -173,15 +178,13 @@ def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) 
     """
     positive, product, log_term = np.maximum(Z, 0), Z * Y, np.log1p(np.exp(-np.abs(Z)))
     scales = np.maximum(positive + np.abs(product), np.abs(Z)) + log_term
-    return summed(positive - product + log_term, scales, context)
+    samples, units = np.divmod(np.arange(Z.size), len(Z))
+    return _summed((positive - product + log_term).T.ravel(), scales.T.ravel(), units, samples, context)
 
 
-def summed(values: Array, scales: Array, context: Context) -> Evaluation:
-    """A loss that is the sum of ``values`` over the divisor; ``scales`` are the terms' units.
-
-    The evaluation's own unit is that of all terms erring by one unit in the same direction.
-    """
-    terms = Terms(values, scales, context.divisor)
+def _summed(values: Array, scales: Array, units: Array, samples: Array, context: Context) -> Evaluation:
+    """A loss by its terms; the evaluation's own unit is that of all of them erring by one unit the same way."""
+    terms = Terms(values, scales, units, samples, context.divisor)
     unit = np.asarray(scales.sum() / context.divisor)
     return Evaluation(np.asarray(terms.loss), unit, BUDGET, 4 * context.tau, terms=terms)
 

@@ -71,7 +71,7 @@ class Yardstick:
         """The yardstick of a loss that is a sum of these terms."""
         u, K = fmt.unit_roundoff, terms.values.size
         errors = u * terms.scales
-        chance = max(addition(values, u) for values in _traversals(terms.values)) / terms.divisor
+        chance = max(addition(v, u) for values in orders(terms) for v in (values, values[::-1])) / terms.divisor
         own = together(terms.values, errors) / terms.divisor
         unit = float(np.hypot(chance, own)) + u * abs(terms.loss)
         gamma = (K + 1) * u / (1 - (K + 1) * u) if (K + 1) * u < 1 else float("inf")
@@ -100,11 +100,12 @@ def together(values: Array, errors: Array) -> float:
     return float(norms(np.bincount(groups, errors[nonzero])[None], 1)[0])
 
 
-def _traversals(values: Array) -> Iterator[Array]:
-    """The terms row by row and column by column, front to back and back to front."""
-    for matrix in (values,) if 1 in values.shape else (values, values.T):
-        yield matrix.ravel()
-        yield matrix.ravel()[::-1]
+def orders(terms: Terms) -> list[Array]:
+    """The terms sample by sample and, where that is another order, unit by unit."""
+    by_sample = terms.values
+    if not terms.units.any():
+        return [by_sample]
+    return [by_sample, by_sample[np.argsort(terms.units, kind="stable")]]
 
 
 def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, step: int) -> Check:
@@ -146,10 +147,17 @@ def honest_error(terms: Terms, dtype: np.dtype[Any]) -> float:
 
     An order whose sum overflows says nothing and is left out.
     """
-    flat = list(_traversals(terms.values))[::2]
-    before = [values / terms.divisor for values in flat] if terms.divisor != 1 else []
-    rows = np.array([*flat, *before]).astype(dtype)
-    after = np.array([terms.divisor] * len(flat) + [1] * len(before)).astype(dtype)
-    sums = InnerProducts(rows, np.ones_like(rows), None).honest(fusing=(False,))
-    errors = np.abs(np.array([(value / after).astype(np.float64) for value in sums]) - terms.loss)
+    errors = np.abs(np.array([float(value) for value in honest(terms, dtype)]) - terms.loss)
     return float(errors[np.isfinite(errors)].max(initial=0.0))
+
+
+def honest(terms: Terms, dtype: np.dtype[Any]) -> Iterator[Array]:
+    """Values of the loss in the format: of single terms and of each sample's sum, divided before or after."""
+    every = orders(terms)
+    if (np.diff(terms.samples) == 0).any():
+        every.append(np.bincount(terms.samples, terms.values))
+    for values in every:
+        for before, after in {(1, terms.divisor), (terms.divisor, 1)}:
+            row = (values / before).astype(dtype)[None]
+            for value in InnerProducts(row, np.ones_like(row), None).honest(fusing=(False,)):
+                yield value[0] / dtype.type(after)
