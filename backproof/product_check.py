@@ -16,7 +16,7 @@ from backproof.operands import Operands
 from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
 from backproof.rounding import BUDGET, Format
-from backproof.second_opinion import REFUTED, SETTLED, Opinion, chunk, consult
+from backproof.second_opinion import REFUTED, SETTLED, Opinion, Question, chunk, consult
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
@@ -170,15 +170,14 @@ def _product_verdict(
             f"order of summation can reach ({residuals.beyond} of {residuals.elements} elements)"
         )
     if residuals.over:
-        at = residuals.suspects[:, 1:].astype(np.int64)
-        rows, columns = at.T
-        unit = yardstick.unit(rows, columns)
         recorded = operands.recorded(equation.target)
 
         def budget(exact: Array, unit: Array) -> Array:
             return yardstick.budget(exact / unit, u)
 
-        opinion = consult(product, operands, recorded, at, unit, yardstick.ceiling, budget)
+        question = Question(product, operands, recorded, yardstick.unit, yardstick.ceiling, budget)
+        worst = residuals.suspects[:, 1:].astype(np.int64)
+        opinion = consult(question, worst, residuals.spaced, residuals.over)
         verdict, message = _opinion_verdict(opinion, residuals)
         if verdict is not Verdict.ROUNDING:
             return verdict, message
@@ -199,7 +198,8 @@ def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, s
     if opinion.speaks_for_the_rest:
         return Verdict.ROUNDING, (
             f"{said}; of the worst {opinion.asked}, honest orders of summation err as much (at most "
-            f"{opinion.worst:.2g} times); the other {residuals.over - opinion.asked} have smaller residuals"
+            f"{opinion.worst:.2g} times), and as much as {opinion.sampled} of all, evenly spaced, are off by; "
+            f"the other {residuals.over - opinion.asked} have smaller residuals"
         )
     if opinion.worst >= REFUTED:
         return Verdict.BUG, f"{said}; {opinion.worst:.3g} times what the worst honest order of summation errs"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,81 +42,124 @@ class Opinion:
     """What the second opinion said of the suspects.
 
     Attributes:
-        asked: elements that were re-evaluated.
+        asked: elements that were re-evaluated, the worst.
         settled: how many of them honest evaluations explain.
-        worst: the largest residual over the worst honest error of its element (inf where honest errors are zero).
+        worst: the largest residual over the worst honest error of its element (inf where honest errors are zero);
+            over its unit where the ceiling is broken.
         ceiling_broken: an element is above its ceiling by the exact residual.
         unjudged: elements whose exact value or honest errors are not finite: never settled.
+        sampled: elements re-evaluated besides, evenly spaced over all suspects, when there are more than were asked.
     """
 
-    asked: int
-    settled: int
-    worst: float
+    asked: int = 0
+    settled: int = 0
+    worst: float = 0.0
     ceiling_broken: bool = False
     unjudged: int = 0
+    sampled: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """Some element is not explained."""
+        return self.ceiling_broken or self.unjudged > 0 or self.worst > SETTLED
 
     @property
     def speaks_for_the_rest(self) -> bool:
         """All that were asked are explained with room to spare, :data:`WITNESSES` of them or every suspect kept.
 
-        Suspects come worst first, so what was not asked has smaller residuals, of operands of the same kind.
+        Suspects come worst first, so what was not asked has smaller residuals. Their operands may be of another kind,
+        which is why some of them are re-evaluated too.
         """
-        return self.settled == self.asked and self.worst <= EXPLAINED
+        return not self.refused and self.settled == self.asked and self.worst <= EXPLAINED and self.sampled > 0
+
+    def joined(self, other: Opinion) -> Opinion:
+        """Both opinions in one."""
+        worst = other.worst if other.ceiling_broken else max(self.worst, other.worst)
+        return Opinion(
+            self.asked + other.asked,
+            self.settled + other.settled,
+            worst,
+            self.ceiling_broken or other.ceiling_broken,
+            self.unjudged + other.unjudged,
+            self.sampled + other.sampled,
+        )
 
 
-@np.errstate(all="ignore")
-def consult(
-    product: Product,
-    operands: Operands,
-    recorded: Array,
-    suspects: Array,
-    unit: Array,
-    ceiling: float,
-    budget: Callable[[Array, Array], Array],
-) -> Opinion:
-    """Re-evaluate suspect elements, worst first, until one is not explained or the explained speak for the rest.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of suspect elements of one product.
 
-    Elements of equal operands are one inner product and are evaluated once.
-
-    Args:
+    Attributes:
         recorded: the target as recorded.
-        suspects: (n, 2) integer rows and columns, worst first.
-        unit: (n,) the unit of each.
+        unit: (rows, columns) of elements -> their units.
         ceiling: in units.
         budget: (exact, unit) of elements -> their budgets, in units: an exact residual within it settles a suspect.
     """
-    groups, first = _pairs(product, operands, suspects)
-    asked = settled = unjudged = 0
-    worst = 0.0
-    width = chunk(operands.recorded(product.left).shape[0 if product.left_transposed else 1])
-    for start in range(0, len(first), width):
-        if start >= WITNESSES and worst <= EXPLAINED:
-            break
-        inner = gather(product, operands, *suspects[first[start : start + width]].T)
-        members = np.flatnonzero((groups >= start) & (groups < start + width))
-        of, units = groups[members] - start, unit[members]
+
+    product: Product
+    operands: Operands
+    recorded: Array
+    unit: Callable[[Array, Array], Array]
+    ceiling: float
+    budget: Callable[[Array, Array], Array]
+
+    @property
+    def at_once(self) -> int:
+        """Inner products that are evaluated at once."""
+        product = self.product
+        return chunk(self.operands.recorded(product.left).shape[0 if product.left_transposed else 1])
+
+    def ask(self, elements: Array, of: Array, distinct: Array) -> Opinion:
+        """Re-evaluate elements whose operands are those of ``distinct[of]``."""
+        inner = gather(self.product, self.operands, *distinct.T)
         values = inner.exact()
-        exact = values[of]
-        error = np.abs(recorded[suspects[members, 0], suspects[members, 1]].astype(np.float64) - exact)
+        exact, units = values[of], self.unit(*elements.T)
+        error = np.abs(self.recorded[elements[:, 0], elements[:, 1]].astype(np.float64) - exact)
         finite = np.isfinite(error)
-        asked += len(members)
-        broken = finite & (error > ceiling * units)
+        broken = finite & (error > self.ceiling * units)
         if broken.any():
-            return Opinion(asked, settled, float(np.max(error[broken] / units[broken])), ceiling_broken=True)
+            return Opinion(len(elements), 0, float(np.max(error[broken] / units[broken])), ceiling_broken=True)
         # Written so that what is not a number stays open.
-        open_ = ~(finite & (error <= budget(exact, units) * units))
-        settled += int(np.count_nonzero(~open_))
-        if open_.any():
-            asking, back = np.unique(of[open_], return_inverse=True)
-            envelope = inner.only(asking).envelope(values[asking])[back]
-            judged = finite[open_] & np.isfinite(envelope)
-            ratios = error[open_][judged] / envelope[judged]
-            unjudged += int(np.count_nonzero(~judged))
-            settled += int(np.count_nonzero(ratios <= SETTLED))
-            worst = max(worst, float(ratios.max(initial=0.0)))
-            if unjudged or worst > SETTLED:
-                break
-    return Opinion(asked, settled, worst, unjudged=unjudged)
+        open_ = ~(finite & (error <= self.budget(exact, units) * units))
+        settled = int(np.count_nonzero(~open_))
+        if not open_.any():
+            return Opinion(len(elements), settled)
+        asking, back = np.unique(of[open_], return_inverse=True)
+        envelope = inner.only(asking).envelope(values[asking])[back]
+        judged = finite[open_] & np.isfinite(envelope)
+        ratios = error[open_][judged] / envelope[judged]
+        settled += int(np.count_nonzero(ratios <= SETTLED))
+        unjudged = int(np.count_nonzero(~judged))
+        return Opinion(len(elements), settled, float(ratios.max(initial=0.0)), unjudged=unjudged)
+
+
+@np.errstate(all="ignore")
+def consult(question: Question, suspects: Array, spaced: Array, over: int) -> Opinion:
+    """Re-evaluate suspect elements, worst first, until one is not explained or the explained speak for the rest.
+
+    Elements of equal operands are one inner product and are evaluated once. Before the worst speak for the rest, some
+    that are evenly spaced over all suspects are re-evaluated as well.
+
+    Args:
+        suspects: (n, 2) integer rows and columns, worst first.
+        spaced: (k, 2) the same of evenly spaced suspects, at most 64 of them.
+        over: how many suspects there are in all.
+    """
+    groups, first = _pairs(question.product, question.operands, suspects)
+    opinion, width = Opinion(), question.at_once
+    for start in range(0, len(first), width):
+        if start >= WITNESSES and opinion.worst <= EXPLAINED:
+            break
+        members = np.flatnonzero((groups >= start) & (groups < start + width))
+        distinct = suspects[first[start : start + width]]
+        opinion = opinion.joined(question.ask(suspects[members], groups[members] - start, distinct))
+        if opinion.refused:
+            return opinion
+    if opinion.asked < over and opinion.worst <= EXPLAINED:
+        groups, first = _pairs(question.product, question.operands, spaced)
+        checked = question.ask(spaced, groups, spaced[first])
+        opinion = opinion.joined(replace(checked, asked=0, settled=0, sampled=len(spaced)))
+    return opinion
 
 
 def _pairs(product: Product, operands: Operands, suspects: Array) -> tuple[Array, Array]:
