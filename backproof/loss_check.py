@@ -108,6 +108,7 @@ def orders(terms: Terms) -> list[Array]:
     return [by_sample, by_sample[np.argsort(terms.units, kind="stable")]]
 
 
+@np.errstate(all="ignore")
 def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, step: int) -> Check:
     """Judge a loss, as recorded (finite), that is a sum of ``terms``."""
     yardstick, factor = Yardstick.of(terms, fmt), doubling(fmt)
