@@ -118,10 +118,9 @@ def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, s
     if not np.isfinite([terms.loss, unit]).all():
         message = "its terms are so large that they overflow float64; it cannot be judged"
         return Check(step, equation, Verdict.SUSPECT, residuals, 1, ceiling, None, message)
-    residual = abs(float(recorded) - terms.loss)
-    ratio, allowed = residual / unit, factor * BUDGET
-    place = np.ones((1, 1))
-    residuals.add(recorded * place, terms.loss * place, ratio * place, ratio / allowed * place, ceiling)
+    residual, allowed = abs(float(recorded) - terms.loss), factor * BUDGET
+    numbers = (float(recorded), terms.loss, residual / unit, residual / unit / allowed)
+    residuals.add(*(np.full((1, 1), number) for number in numbers), ceiling)
     verdict, message = Verdict.ROUNDING, ""
     if residuals.over:
         verdict, message = _opinion(residuals, terms, yardstick, allowed * unit, residual, recorded.dtype)
