@@ -16,9 +16,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401  NumPy knows bfloat16 by it
 import numpy as np
 from tabulate import tabulate
 
@@ -177,9 +179,62 @@ def evaluations(seed: int, loss: str, Z: Array, Y: Array, divisor: int) -> Itera
         for form, terms in forms(loss, Z, Y):
             for order, value in sums(terms.astype(Z.dtype), divisor, generator):
                 yield f"numpy {form}, {order}", value
-    yield from ((f"torch {name}", value) for name, value in by_torch(loss, Z, Y, divisor))
-    if seed % JAX_EVERY == 0:
+    if find_spec("torch"):
+        yield from ((f"torch {name}", value) for name, value in by_torch(loss, Z, Y, divisor))
+    if seed % JAX_EVERY == 0 and find_spec("jax"):
         yield from ((f"jax {name}", value) for name, value in by_jax(loss, Z, Y, divisor))
+
+
+@dataclass
+class Line:
+    """What is counted of one way and format."""
+
+    checks: int = 0
+    settled: int = 0
+    fraction: float = 0.0
+    alarms: int = 0
+
+
+@dataclass
+class Tally:
+    """Everything counted so far."""
+
+    lines: dict[tuple[str, str], Line] = field(default_factory=dict)
+    cases: int = 0
+
+    @property
+    def checks(self) -> int:
+        """Losses judged."""
+        return sum(line.checks for line in self.lines.values())
+
+    @property
+    def alarms(self) -> int:
+        """Those that were not called rounding."""
+        return sum(line.alarms for line in self.lines.values())
+
+    def add(self, seed: int) -> None:
+        """Judge every honest value of the case; one that overflows is left out."""
+        name, loss, Z, Y, divisor = case(seed)
+        self.cases += 1
+        for way, value in evaluations(seed, loss, Z, Y, divisor):
+            if not np.isfinite(np.asarray(value).astype(np.float64)):
+                continue
+            found = check(loss, value, Z, Y, divisor)
+            alarm = found.verdict is not Verdict.ROUNDING
+            line = self.lines.setdefault((way, Z.dtype.name), Line())
+            line.checks += 1
+            line.settled += bool(found.residuals.over) and not alarm
+            line.fraction = max(line.fraction, found.residuals.fraction)
+            line.alarms += alarm
+            if alarm:
+                print(f"ALARM  {way}  {name}\n       {found.message}", flush=True)
+
+    def __str__(self) -> str:
+        rows = [
+            (*key, line.checks, line.settled, f"{line.fraction:.3g}", line.alarms)
+            for key, line in sorted(self.lines.items())
+        ]
+        return tabulate(rows, ("way", "format", "checks", "settled", "fraction", "alarms"), disable_numparse=True)
 
 
 def main() -> int:
@@ -190,33 +245,15 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no case after this time")
     arguments = parser.parse_args()
     first = arguments.seed if arguments.seed is not None else time.time_ns() // 10**6 % 10**9
-    until = time.monotonic() + 60 * arguments.minutes
-    lines: dict[tuple[str, str], list[float]] = {}
-    cases = alarms = 0
+    tally, until = Tally(), time.monotonic() + 60 * arguments.minutes
     for seed in range(first, first + arguments.count):
         if time.monotonic() >= until:
             break
-        name, loss, Z, Y, divisor = case(seed)
-        cases += 1
-        for way, value in evaluations(seed, loss, Z, Y, divisor):
-            if not np.isfinite(np.asarray(value).astype(np.float64)):
-                continue  # an overflow: nothing to judge
-            found = check(loss, value, Z, Y, divisor)
-            line = lines.setdefault((way, Z.dtype.name), [0, 0, 0.0, 0])
-            alarm = found.verdict is not Verdict.ROUNDING
-            line[0] += 1
-            line[1] += found.residuals.over and not alarm
-            line[2] = max(line[2], found.residuals.fraction)
-            line[3] += alarm
-            if alarm:
-                alarms += 1
-                print(f"ALARM  {way}  {name}\n       {found.message}", flush=True)
-    rows = [(*key, *line[:2], f"{line[2]:.3g}", line[3]) for key, line in sorted(lines.items())]
-    print(tabulate(rows, ("way", "format", "checks", "settled", "fraction", "alarms"), disable_numparse=True))
-    print(f"{cases} cases from seed {first}: {sum(line[0] for line in lines.values())} checks, {alarms} alarms")
-    return 1 if alarms or not lines else 0
+        tally.add(seed)
+    print(tally)
+    print(f"{tally.cases} cases from seed {first}: {tally.checks} checks, {tally.alarms} alarms")
+    return 1 if tally.alarms or not tally.checks else 0
 
 
 if __name__ == "__main__":
-    ml_dtypes.finfo("bfloat16")  # its import is what makes NumPy know the format
     sys.exit(main())

@@ -25,6 +25,7 @@ from backproof.product_check import check_product
 from backproof.replicas import Replica, Replicas
 from backproof.residuals import Residuals
 from backproof.rounding import FORMATS
+from backproof.second_opinion import Opinion
 from backproof.training import Step
 from backproof.verdict import Verdict
 from reference import network as reference
@@ -81,6 +82,14 @@ def test_multiples_of_the_worst_honest_error(times: float, verdict: str) -> None
     check = check_product(Equation("db", 1, SUM, ""), SUM, operands, FLOAT32, 0)
     assert check.residuals.over == 1 and not check.residuals.beyond
     assert check.verdict is Verdict[verdict], check.message
+
+
+@BOTH_SIDES
+def test_room_to_spare_of_those_that_speak_for_the_rest(share: float) -> None:
+    """The worst and those evenly spaced are at most at twice their worst honest error."""
+    assert Opinion(asked=512, settled=512, worst=2 * share, sampled=64).speaks_for_the_rest == (share < 1)
+    joined = Opinion(asked=512, settled=512, worst=1.0).joined(Opinion(worst=2 * share, sampled=64))
+    assert joined.speaks_for_the_rest == (share < 1)
 
 
 @BOTH_SIDES
