@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -213,6 +214,16 @@ def test_the_honest_values_are_of_terms_and_of_samples_sums() -> None:
     first = soft.values[:10]
     log_p = operands[0][:, 0] - np.log(np.exp(operands[0][:, 0]).sum())
     np.testing.assert_allclose(first, -operands[1][:, 0] * log_p, rtol=1e-12)
+
+
+def test_a_running_sum_over_samples_of_several_units_is_among_them() -> None:
+    samples, units = np.divmod(np.arange(3 * 700), 3)
+    values = np.resize([0.1, 0.7, 2.3], 2100)
+    terms = Terms(values, values, units, samples, 700)
+    each = np.bincount(samples, values).astype(np.float32)
+    value = in_order(each) / np.float32(700)
+    assert value in list(loss_check.honest(terms, np.dtype(np.float32)))
+    assert value not in list(loss_check.honest(replace(terms, samples=np.arange(2100)), np.dtype(np.float32)))
 
 
 def test_an_order_that_overflows_is_left_out() -> None:
