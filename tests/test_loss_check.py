@@ -218,7 +218,7 @@ def test_the_honest_values_are_of_terms_and_of_samples_sums() -> None:
 
 def test_a_running_sum_over_samples_of_several_units_is_among_them() -> None:
     samples, units = np.divmod(np.arange(3 * 700), 3)
-    values = np.resize([0.1, 0.7, 2.3], 2100)
+    values = np.resize([0.13, 0.71, 2.39], 2100)
     terms = Terms(values, values, units, samples, 700)
     each = np.bincount(samples, values).astype(np.float32)
     value = in_order(each) / np.float32(700)
