@@ -168,7 +168,7 @@ def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Eval
     share = 1.0 if Y.dtype.kind in "iu" else Y[units, samples]
     true, log_sum = shifted[units, samples], log_sum[0, samples]
     scales = np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)[samples]))
-    return _summed(share * (log_sum - true), np.abs(share) * scales, units, samples, context)
+    return summed(share * (log_sum - true), np.abs(share) * scales, units, samples, context)
 
 
 def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
@@ -179,10 +179,10 @@ def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) 
     positive, product, log_term = np.maximum(Z, 0), Z * Y, np.log1p(np.exp(-np.abs(Z)))
     scales = np.maximum(positive + np.abs(product), np.abs(Z)) + log_term
     samples, units = np.divmod(np.arange(Z.size), len(Z))
-    return _summed((positive - product + log_term).T.ravel(), scales.T.ravel(), units, samples, context)
+    return summed((positive - product + log_term).T.ravel(), scales.T.ravel(), units, samples, context)
 
 
-def _summed(values: Array, scales: Array, units: Array, samples: Array, context: Context) -> Evaluation:
+def summed(values: Array, scales: Array, units: Array, samples: Array, context: Context) -> Evaluation:
     """A loss by its terms; the evaluation's own unit is that of all of them erring by one unit the same way."""
     terms = Terms(values, scales, units, samples, context.divisor)
     unit = np.asarray(scales.sum() / context.divisor)

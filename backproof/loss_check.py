@@ -119,8 +119,8 @@ def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, s
         message = "its terms are so large that they overflow float64; it cannot be judged"
         return Check(step, equation, Verdict.SUSPECT, residuals, 1, ceiling, None, message)
     residual, allowed = abs(float(recorded) - terms.loss), factor * BUDGET
-    numbers = (float(recorded), terms.loss, residual / unit, residual / unit / allowed)
-    residuals.add(*(np.full((1, 1), number) for number in numbers), ceiling)
+    exact, ratio = np.full((1, 1), terms.loss), np.full((1, 1), residual / unit)
+    residuals.add(np.full((1, 1), float(recorded)), exact, ratio, ratio / allowed, ceiling)
     verdict, message = Verdict.ROUNDING, ""
     if residuals.over:
         verdict, message = _opinion(residuals, terms, yardstick, allowed * unit, residual, recorded.dtype)
