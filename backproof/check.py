@@ -39,6 +39,6 @@ class Check:
 def doubling(fmt: Format) -> float:
     """2 for a float64 recording, judged in float64: yardstick and judged may each err by the whole budget; else 1.
 
-    It does not apply to equations that involve no rounding (:data:`backproof.elementwise.EXACT`).
+    It does not apply to equations that involve no rounding (:data:`backproof.evaluation.EXACT`).
     """
     return 2.0 if fmt.name == "float64" else 1.0

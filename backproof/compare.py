@@ -125,8 +125,8 @@ def _cause(what: str, A: Recording, B: Recording) -> str:
 
 
 def _batches(A: Recording, B: Recording) -> tuple[str, str] | None:
-    runs = [[step.samples for step in run.steps()] for run in (A, B)]
-    return two_runs.batches(*runs, A.training.samples)
+    first, second = ([step.samples for step in run.steps()] for run in (A, B))
+    return two_runs.batches(first, second, A.training.samples)
 
 
 def _comparable(a: Array, b: Array) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof import losses
-from backproof.evaluation import EXACT, Context, Evaluation, Formula
+from backproof.evaluation import EXACT, Context, Evaluation, Formula, summed
 
 Array = NDArray[Any]
 
@@ -93,30 +93,30 @@ def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: A
 
 @losses.penalised
 def cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (logsumexp(z) - z_true) / divisor``; unit
-    ``sum (|z_true - max| + log sum + max(1, |max|)) / divisor``; budget ``4 + 2 sqrt(m)``.
+    """``sum y (logsumexp(z) - z) / divisor``, a term for each y other than 0; the unit of a term is
+    ``y (|z - max| + log sum + max(1, |max|))``.
 
-    ``|max|``, because ``max + log sum`` is rounded before z_true is taken from it wherever the formula is
-    evaluated as the textbook writes it.
+    ``|max|``, because ``max + log sum`` is rounded before z is taken from it wherever the formula is evaluated
+    as the textbook writes it.
     """
     shifted, _, log_sum = _softmax(Z)
-    integer = Y.dtype.kind in "iu"
-    true = np.take_along_axis(shifted, Y, axis=0) if integer else (shifted * Y).sum(axis=0, keepdims=True)
-    exact = (log_sum - true).sum() / context.divisor
-    unit = (np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)))).sum() / context.divisor
-    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.shape[1]), 4 * context.tau)
+    samples, units = (np.arange(Z.shape[1]), Y[0]) if Y.dtype.kind in "iu" else np.nonzero(Y.T)
+    share = 1.0 if Y.dtype.kind in "iu" else Y[units, samples]
+    true, log_sum = shifted[units, samples], log_sum[0, samples]
+    scales = np.abs(true) + log_sum + np.maximum(1.0, np.abs(Z.max(axis=0)[samples]))
+    return summed(share * (log_sum - true), np.abs(share) * scales, units, samples, context)
 
 
 @losses.penalised
 def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``; unit: the same sum of absolute values, and no term
-    under ``|z|`` (PyTorch's ``(1 - y) z - log sigma(z)`` takes z from z where y = 0 and z < 0); budget
-    ``4 + 2 sqrt(count)``.
+    """``sum (max(z, 0) - z y + log(1 + e^-|z|)) / divisor``, a term for each element; the unit of a term is the
+    sum of the absolute values of its parts, and not under ``|z|`` (PyTorch's ``(1 - y) z - log sigma(z)`` takes z from
+    z where y = 0 and z < 0).
     """
     positive, product, log_term = np.maximum(Z, 0), Z * Y, np.log1p(np.exp(-np.abs(Z)))
-    exact = (positive - product + log_term).sum() / context.divisor
-    unit = (np.maximum(positive + np.abs(product), np.abs(Z)) + log_term).sum() / context.divisor
-    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(Z.size), 4 * context.tau)
+    scales = np.maximum(positive + np.abs(product), np.abs(Z)) + log_term
+    samples, units = np.divmod(np.arange(Z.size), len(Z))
+    return summed((positive - product + log_term).T.ravel(), scales.T.ravel(), units, samples, context)
 
 
 def through_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:

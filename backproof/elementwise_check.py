@@ -11,6 +11,7 @@ from backproof import elementwise
 from backproof.check import Check, doubling
 from backproof.equations import Elementwise, Equation
 from backproof.evaluation import CEILING, EXACT, Context, Evaluation
+from backproof.loss_check import check_loss
 from backproof.operands import Operands
 from backproof.parallel import blocks, in_parallel
 from backproof.residuals import Residuals
@@ -25,15 +26,15 @@ def check_elementwise(
 ) -> Check:
     """Judge an elementwise equation or a loss; target and operands must be finite and of the right shape."""
     formula = elementwise.FORMULAS[rule.formula]
-    shape = operands.recorded(equation.target).shape or (1, 1)
-    scalar = operands.recorded(equation.target).ndim == 0
+    shape = operands.recorded(equation.target).shape
+    if not shape:
+        return _loss(equation, rule, operands, fmt, context, step)
     keep_columns = rule.formula == "gradient_descent"
 
     def judge(block: slice) -> tuple[Residuals, int, float]:
-        arrays = [operands.wide(name) if scalar else operands.columns(name, block) for name in rule.operands]
-        recorded = operands.wide(equation.target) if scalar else operands.columns(equation.target, block)
-        value = formula(recorded, context, *arrays)
-        return _judged(recorded.reshape(shape) if scalar else recorded, value, fmt, keep_columns)
+        recorded = operands.columns(equation.target, block)
+        value = formula(recorded, context, *(operands.columns(name, block) for name in rule.operands))
+        return _judged(recorded, value, fmt, keep_columns)
 
     residuals, vacuous, ceiling = Residuals(shape, keep_columns), 0, 0.0
     parts = blocks(*shape)
@@ -42,6 +43,15 @@ def check_elementwise(
         vacuous, ceiling = vacuous + empty, max(ceiling, top)
     verdict, message = _elementwise_verdict(residuals)
     return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)
+
+
+def _loss(equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: Context, step: int) -> Check:
+    value = elementwise.FORMULAS[rule.formula](
+        operands.wide(equation.target), context, *map(operands.wide, rule.operands)
+    )
+    if value.terms is None:
+        raise TypeError(f"{rule.formula} makes a scalar and does not say of which terms")
+    return check_loss(equation, operands.recorded(equation.target), value.terms, fmt, step)
 
 
 def _judged(recorded: Array, value: Evaluation, fmt: Format, keep_columns: bool) -> tuple[Residuals, int, float]:

@@ -17,11 +17,12 @@ from backproof.evaluation import Context
 from backproof.network import Network
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
-from backproof.product_check import Yardstick, check_product, exact_product
+from backproof.product_check import check_product, exact_product
 from backproof.rounding import Format, format_of
 from backproof.structure import Flaw, flaws
 from backproof.training import Step
 from backproof.verdict import Verdict
+from backproof.yardstick import Yardstick
 
 Array = NDArray[Any]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+from backproof.rounding import BUDGET
 
 Array = NDArray[Any]
 
@@ -45,6 +48,32 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """The K terms that a loss is the sum of, before the division, sample by sample.
+
+    Attributes:
+        values: in float64.
+        scales: what each term errs by, without the factor u.
+        units: the output unit (class) that each belongs to.
+        samples: the sample that each belongs to, ascending.
+        divisor: of the sum.
+        penalty: ``λ/2 w^2`` of every weight, added after the division; empty without weight decay.
+    """
+
+    values: Array
+    scales: Array
+    units: Array
+    samples: Array
+    divisor: int
+    penalty: Array = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def loss(self) -> float:
+        """``sum values / divisor + sum penalty``."""
+        return float(self.values.sum() / self.divisor + self.penalty.sum())
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one formula says of a block.
 
@@ -54,6 +83,7 @@ class Evaluation:
         budget: in units.
         floor: absolute.
         vacuous: elements that agree for nothing; by default those whose unit is 0.
+        terms: of a loss; :mod:`backproof.loss_check` judges it by these, with a unit and a budget of the sum's own.
     """
 
     exact: Array
@@ -61,6 +91,14 @@ class Evaluation:
     budget: Array | float
     floor: Array | float
     vacuous: int | None = None
+    terms: Terms | None = None
 
 
 Formula = Callable[..., Evaluation]
+
+
+def summed(values: Array, scales: Array, units: Array, samples: Array, context: Context) -> Evaluation:
+    """A loss by its terms; the evaluation's own unit is that of all of them erring by one unit the same way."""
+    terms = Terms(values, scales, units, samples, context.divisor)
+    unit = np.asarray(scales.sum() / context.divisor)
+    return Evaluation(np.asarray(terms.loss), unit, BUDGET, 4 * context.tau, terms=terms)

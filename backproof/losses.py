@@ -14,71 +14,69 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.evaluation import Context, Evaluation, Formula
+from backproof.evaluation import Context, Evaluation, Formula, summed
 
 Array = NDArray[Any]
 
 
 def penalised(formula: Formula) -> Formula:
-    """A loss that takes the network's weights after its own operands, and adds ``λ/2 sum W^2``.
-
-    The penalty is a sum of positive terms: front to back over K weights it errs by up to about ``sqrt(K/3) u`` of
-    itself, which its unit has; the loss's budget multiplies it.
-    """
+    """A loss that takes the network's weights after its own operands, and adds ``λ/2 sum W^2``."""
 
     @wraps(formula)
     def with_penalty(recorded: Array, context: Context, operand: Array, Y: Array, *weights: Array) -> Evaluation:
         value = formula(recorded, context, operand, Y)
-        if not weights:
+        if not weights or value.terms is None:
             return value
-        penalty = context.weight_decay / 2 * sum(float(np.vdot(W, W)) for W in weights)
-        unit = penalty * (1 + np.sqrt(sum(W.size for W in weights) / 3))
-        return replace(value, exact=value.exact + penalty, unit=value.unit + unit)
+        penalty = context.weight_decay / 2 * np.concatenate([np.square(W).ravel() for W in weights])
+        terms = replace(value.terms, penalty=penalty)
+        return replace(value, exact=np.asarray(terms.loss), unit=value.unit + penalty.sum(), terms=terms)
 
     return with_penalty
 
 
+def _every_element(values: Array, scales: Array, context: Context) -> Evaluation:
+    """A loss with a term for each element of units x samples."""
+    samples, units = np.divmod(np.arange(values.size), len(values))
+    return summed(values.T.ravel(), scales.T.ravel(), units, samples, context)
+
+
 @penalised
 def mse(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
-    """``sum (a - y)^2 / divisor``, times 1/2 where the network says so; unit: the loss (each term errs by 3 u of
-    itself, and all are positive); budget ``4 + 2 sqrt(count)``.
+    """``sum (a - y)^2 / divisor``, times 1/2 where the network says so; a term for each element, whose unit is the
+    term itself: its difference and its square round once each.
     """
-    exact = np.square(A - Y).sum() * (0.5 if context.half else 1.0) / context.divisor
-    return Evaluation(np.asarray(exact), np.asarray(exact), 4 + 2 * np.sqrt(A.size), 4 * context.tau)
+    values = np.square(A - Y) * (0.5 if context.half else 1.0)
+    return _every_element(values, values, context)
 
 
 @penalised
 def cross_entropy_of_output(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
-    """``-sum y log a / divisor``; unit: the same sum of absolute values; budget ``4 + 2 sqrt(m)``."""
-    terms = np.where(_one_hot(Y, A) == 0, 0.0, -_one_hot(Y, A) * np.log(A))
-    unit = np.abs(terms).sum() / context.divisor
-    return Evaluation(
-        np.asarray(terms.sum() / context.divisor), np.asarray(unit), 4 + 2 * np.sqrt(A.shape[1]), 4 * context.tau
-    )
+    """``-sum y log a / divisor``, a term for each y other than 0, whose unit is the term itself."""
+    matrix = _one_hot(Y, A)
+    samples, units = np.nonzero(matrix.T)
+    values = -matrix[units, samples] * np.log(A[units, samples])
+    return summed(values, np.abs(values), units, samples, context)
 
 
 @penalised
 def binary_cross_entropy_of_output(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
-    """``-sum (y log a + (1 - y) log(1 - a)) / divisor``; unit: the same sum of absolute values and ``1 - y``.
-
-    ``1 - a`` is rounded once, which is u of itself and u in its logarithm. Budget ``4 + 2 sqrt(count)``.
+    """``-sum (y log a + (1 - y) log(1 - a)) / divisor``, a term for each element; the unit of a term is the sum of the
+    absolute values of its parts and ``1 - y``: ``1 - a`` is rounded once, which is u of itself and u in its logarithm.
     """
     true = np.where(Y == 0, 0.0, -Y * np.log(A))
     other = np.where(Y == 1, 0.0, -(1 - Y) * np.log1p(-A))
-    unit = (np.abs(true) + np.abs(other) + np.abs(1 - Y)).sum() / context.divisor
-    exact = (true + other).sum() / context.divisor
-    return Evaluation(np.asarray(exact), np.asarray(unit), 4 + 2 * np.sqrt(A.size), 4 * context.tau)
-
-
-def mse_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
-    """``2 (a - y) / divisor``, without the 2 where the loss has 1/2; unit ``|dA|``; budget 4."""
-    exact = (A - Y) * (1.0 if context.half else 2.0) / context.delta_divisor
-    return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
+    return _every_element(true + other, np.abs(true) + np.abs(other) + np.abs(1 - Y), context)
 
 
 def output_minus_labels(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
     """``(a - y) / divisor``, the joint delta from the recorded output; unit ``|dZ|``; budget 4."""
     exact = (A - Y) / context.delta_divisor
+    return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
+
+
+def mse_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """``2 (a - y) / divisor``, without the 2 where the loss has 1/2; unit ``|dA|``; budget 4."""
+    exact = (A - Y) * (1.0 if context.half else 2.0) / context.delta_divisor
     return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
 
 

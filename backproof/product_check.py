@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,82 +15,15 @@ from backproof.operands import Operands
 from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
 from backproof.rounding import BUDGET, Format
-from backproof.second_opinion import REFUTED, SETTLED, Opinion, chunk, consult, gather
+from backproof.second_opinion import REFUTED, SETTLED, Opinion, Question, consult
+from backproof.slope import slope_verdict
 from backproof.verdict import Verdict
+from backproof.yardstick import Yardstick
 
 Array = NDArray[Any]
 
-LEANING = 1024
-"""Elements on which the recorded slope is compared with honest ones, evenly spaced."""
 ROUND = 16
 """Blocks of samples whose partial products are held at once."""
-
-
-@dataclass(frozen=True)
-class Yardstick:
-    """The unit of a product, element by element: ``u ||A_i|| ||B_j|| + u |b_i| + floor_ij / min(BUDGET, ceiling)``.
-
-    The floor is folded into the unit: the budget always holds it, and a row of zeros divides nothing by 0. Where the
-    sum is divided by d, so is the unit, and two more roundings are counted (1/d, and the product with it); where λW is
-    added, ``u |λ W_ij|`` and two more.
-    """
-
-    rows: Array
-    columns: Array
-    row_terms: Array
-    column_terms: Array
-    inner: int
-    ceiling: float
-    floor: float
-    unbiased: Array
-    decayed: Array | None
-
-    @classmethod
-    def of(cls, product: Product, operands: Operands, fmt: Format, context: Context) -> Yardstick:
-        """The yardstick of one product of one step."""
-        u, tau = fmt.unit_roundoff, fmt.smallest_normal
-        inner = operands.recorded(product.left).shape[0 if product.left_transposed else 1]
-        rows = operands.norms(product.left, product.left_transposed, 1)
-        columns = operands.norms(product.right, product.right_transposed, 0)
-        terms = inner + (product.bias is not None) + 2 * product.divided + 2 * (product.decayed is not None)
-        # gamma_K over u. From K u = 1 on there is none: a sum in a low precision may stop growing altogether.
-        ceiling = terms / (1 - terms * u) if terms * u < 1 else float("inf")
-        floor = 2 * tau / min(BUDGET, ceiling)
-        row_terms = floor * (inner + 1 + np.sqrt(inner) * rows)
-        column_terms = floor * np.sqrt(inner) * columns
-        largest = float(row_terms.max() + column_terms.max())
-        if product.bias is not None:
-            row_terms = row_terms + u * np.abs(operands.wide(product.bias)[:, 0])
-        unbiased = np.ones(len(rows), bool) if product.bias is None else operands.wide(product.bias)[:, 0] == 0
-        scale = u / context.divisor if product.divided else u
-        decayed = None
-        if product.decayed is not None:
-            decayed = u * context.weight_decay * np.abs(operands.wide(product.decayed))
-            unbiased = unbiased & (decayed == 0).all(axis=1)
-        return cls(scale * rows, columns, row_terms, column_terms, inner, ceiling, largest, unbiased, decayed)
-
-    def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
-        """Units of the outer grid of slices, or of paired index arrays."""
-        if isinstance(rows, slice):
-            unit = self.rows[rows, None] * self.columns[None, columns]
-            unit += self.row_terms[rows, None]
-            unit += self.column_terms[None, columns]
-        else:
-            unit = self.rows[rows] * self.columns[columns] + self.row_terms[rows] + self.column_terms[columns]
-        return np.asarray(unit if self.decayed is None else unit + self.decayed[rows, columns])
-
-    def budget(self, relative: Array, u: float) -> Array:
-        """``min(ceiling, 4 (1 + sqrt(K) u |exact| / unit))``, in units; ``relative = exact / unit``."""
-        budget = np.abs(relative)
-        budget *= BUDGET * np.sqrt(self.inner) * u
-        budget += BUDGET
-        return np.asarray(np.minimum(budget, self.ceiling, out=budget))
-
-    @property
-    def vacuous(self) -> int:
-        """Elements with a zero row or a zero column, unless a bias other than 0 is there to get right."""
-        nonzero = int(np.count_nonzero(self.rows[self.unbiased])) * int(np.count_nonzero(self.columns))
-        return int(np.count_nonzero(self.unbiased)) * self.columns.size - nonzero
 
 
 def check_product(
@@ -113,7 +45,7 @@ def check_product(
     parts = blocks(*shape)
     for block, part in zip(parts, in_parallel(judge, parts), strict=True):
         residuals.merge(part, block.start)
-    verdict, message = _product_verdict(equation, product, operands, fmt, yardstick, residuals)
+    verdict, message = _product_verdict(equation, product, operands, fmt, context, yardstick, residuals)
     slope = residuals.slope()
     return Check(step, equation, verdict, residuals, yardstick.vacuous, yardstick.ceiling, slope and slope[0], message)
 
@@ -188,7 +120,13 @@ def _judged(
 
 
 def _product_verdict(
-    equation: Equation, product: Product, operands: Operands, fmt: Format, yardstick: Yardstick, residuals: Residuals
+    equation: Equation,
+    product: Product,
+    operands: Operands,
+    fmt: Format,
+    context: Context,
+    yardstick: Yardstick,
+    residuals: Residuals,
 ) -> tuple[Verdict, str]:
     u, factor = fmt.unit_roundoff, doubling(fmt)
     if residuals.beyond:
@@ -197,21 +135,20 @@ def _product_verdict(
             f"order of summation can reach ({residuals.beyond} of {residuals.elements} elements)"
         )
     if residuals.over:
-        at = residuals.suspects[:, 1:].astype(np.int64)
-        rows, columns = at.T
-        unit = yardstick.unit(rows, columns)
         recorded = operands.recorded(equation.target)
 
         def budget(exact: Array, unit: Array) -> Array:
             return yardstick.budget(exact / unit, u)
 
-        opinion = consult(product, operands, recorded, at, unit, yardstick.ceiling, budget)
+        question = Question(product, operands, recorded, yardstick.unit, yardstick.ceiling, budget, context)
+        worst = residuals.suspects[:, 1:].astype(np.int64)
+        opinion = consult(question, worst, residuals.spaced, residuals.over)
         verdict, message = _opinion_verdict(opinion, residuals)
         if verdict is not Verdict.ROUNDING:
             return verdict, message
-        leaning = _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
+        leaning = slope_verdict(equation, product, operands, fmt, context, yardstick, residuals)
         return leaning if leaning[0] is not Verdict.ROUNDING else (verdict, message)
-    return _slope_verdict(equation, product, operands, fmt, yardstick, residuals)
+    return slope_verdict(equation, product, operands, fmt, context, yardstick, residuals)
 
 
 def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, str]:
@@ -226,7 +163,8 @@ def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, s
     if opinion.speaks_for_the_rest:
         return Verdict.ROUNDING, (
             f"{said}; of the worst {opinion.asked}, honest orders of summation err as much (at most "
-            f"{opinion.worst:.2g} times); the other {residuals.over - opinion.asked} have smaller residuals"
+            f"{opinion.worst:.2g} times), and as much as {opinion.sampled} of all, evenly spaced, are off by; "
+            f"the other {residuals.over - opinion.asked} have smaller residuals"
         )
     if opinion.worst >= REFUTED:
         return Verdict.BUG, f"{said}; {opinion.worst:.3g} times what the worst honest order of summation errs"
@@ -235,58 +173,3 @@ def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, s
     if opinion.unjudged:
         return Verdict.SUSPECT, f"{said}; {opinion.unjudged} overflow when they are re-evaluated and cannot be judged"
     return Verdict.SUSPECT, f"{said}; only {opinion.settled} were re-evaluated, all of them explained"
-
-
-def _slope_verdict(
-    equation: Equation, product: Product, operands: Operands, fmt: Format, yardstick: Yardstick, residuals: Residuals
-) -> tuple[Verdict, str]:
-    slope = residuals.slope()
-    if slope is None:
-        return Verdict.ROUNDING, ""
-    delta, error = slope
-    u = fmt.unit_roundoff
-    allowed = doubling(fmt) * 8
-    if abs(delta) <= allowed * u + 5 * error:
-        return Verdict.ROUNDING, ""
-    honest, sampled = _leaning(equation, product, operands, yardstick)
-    said = (
-        f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, "
-        f"where {allowed:.0f} u + {5 * error / u:.2g} u is allowed"
-    )
-    if abs(sampled) <= SETTLED * honest:
-        return Verdict.ROUNDING, f"{said}; honest orders of summation lean as much ({honest / u:.3g} u)"
-    return Verdict.SUSPECT, f"{said}; rounding has no direction, a wrong constant has"
-
-
-@np.errstate(all="ignore")
-def _leaning(equation: Equation, product: Product, operands: Operands, yardstick: Yardstick) -> tuple[float, float]:
-    """Largest |slope| of honest evaluations of :data:`LEANING` elements, and the recorded slope on the same.
-
-    An honest slope counts only as far as it exceeds 3 of its own standard errors: few elements scatter by several u
-    without leaning, and three times that would excuse a wrong constant.
-    """
-    recorded = operands.recorded(equation.target)
-    flat = np.linspace(0, recorded.size - 1, min(recorded.size, LEANING)).astype(np.int64)
-    rows, columns = np.unravel_index(flat, recorded.shape)
-    width = chunk(yardstick.inner)
-    sums, orders = [], []
-    for part in (slice(start, start + width) for start in range(0, len(flat), width)):
-        inner = gather(product, operands, rows[part], columns[part])
-        sums.append(inner.exact())
-        orders.append(list(inner.honest()))
-    exact = np.concatenate(sums)
-    unit = yardstick.unit(rows, columns)
-    relative = exact / unit  # never exact / unit^2: the square of a float64 floor underflows
-    total = float(relative @ relative)
-    if total == 0:
-        return 0.0, np.inf
-
-    def lean(values: Array) -> tuple[float, float]:
-        ratio = (values.astype(np.float64) - exact) / unit
-        delta = float(relative @ ratio) / total
-        spread = ratio - delta * relative
-        return delta, float(np.sqrt(spread @ spread / max(len(flat) - 1, 1) / total))
-
-    evaluations = [np.concatenate(values) for values in zip(*orders, strict=True)]
-    honest = max(max(abs(delta) - 3 * error, 0.0) for delta, error in map(lean, evaluations))
-    return honest, lean(recorded[rows, columns])[0]

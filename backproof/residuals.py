@@ -14,6 +14,9 @@ UNJUDGED = 1e300
 """Stands for a residual that is not a number."""
 SUSPECTS = 4096
 """Elements above the budget that are kept, the worst: as many as a second opinion re-evaluates."""
+SPACED = 64
+"""Elements above the budget that are kept besides, evenly spaced over all of them. A mistake in a tenth of the suspects
+is missed by all of these with a probability of 0.9^64 = 0.1 %, one in a hundredth with 53 %."""
 SAMPLE = 512
 """Residuals kept of each block for the histogram: evenly spaced, so that a report is deterministic."""
 
@@ -30,6 +33,7 @@ class Residuals:
         columns: the largest fraction in each column, where columns are not samples.
         beyond: how many elements are above the ceiling, and above the budget with its floor.
         suspects: (fraction, row, column) of the elements above the budget; at most :data:`SUSPECTS`, the worst.
+        spread: (row, column) of evenly spaced elements above the budget, of each block.
         over: how many elements are above the budget.
     """
 
@@ -46,6 +50,7 @@ class Residuals:
     rows: Array = field(init=False)
     columns: Array | None = field(init=False)
     suspects: Array = field(init=False)
+    spread: list[Array] = field(default_factory=list)
     samples: list[Array] = field(default_factory=list)
     slope_sums: Array = field(default_factory=lambda: np.zeros(4))
 
@@ -90,6 +95,7 @@ class Residuals:
         # The floor is no part of the ceiling: an element within its allowed error breaks nothing.
         self.beyond = int(np.count_nonzero(over & (ratio > ceiling)))
         self.suspects = _worst(np.column_stack([fraction[rows, columns], rows, columns]))
+        self.spread = [_evenly(np.column_stack([rows, columns]))]
 
     def merge(self, other: Residuals, start: int) -> None:
         """Take in the residuals of a block of columns that begins at column ``start``."""
@@ -105,8 +111,14 @@ class Residuals:
             self.columns[start : start + len(other.columns)] = other.columns
         if len(other.suspects):
             self.suspects = _worst(np.concatenate([self.suspects, other.suspects + np.array([0, 0, start])]))
+        self.spread += [places + np.array([0, start]) for places in other.spread]
         self.samples += other.samples
         self.slope_sums += other.slope_sums
+
+    @property
+    def spaced(self) -> Array:
+        """(n, 2) rows and columns of :data:`SPACED` elements above the budget, from all blocks; all where fewer are."""
+        return _evenly(np.concatenate(self.spread))
 
     def lean(self, ratio: Array, relative: Array) -> None:
         """Add to the sums of the slope fit: ``ratio = residual/unit`` against ``relative = exact/unit``."""
@@ -129,3 +141,7 @@ class Residuals:
 
 def _worst(suspects: Array) -> Array:
     return suspects[np.argsort(-suspects[:, 0], kind="stable")[:SUSPECTS]]
+
+
+def _evenly(places: Array) -> Array:
+    return places[np.unique(np.linspace(0, len(places) - 1, SPACED).astype(np.int64))]

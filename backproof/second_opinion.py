@@ -1,23 +1,22 @@
-"""The second opinion: what honest evaluations of the same inner products, in the recording's own format, are off by.
+"""The second opinion on suspects: is the residual more than honest evaluations of the same inner product err?
 
-An inner product is evaluated in many orders of summation (sequential, reversed, pairwise, contiguous blocks, strided
-lanes), with rounded products and with fused multiply-add. A residual of at most :data:`SETTLED` times the worst of
-them is rounding: where operands repeat (dead units, constants, saturated pixels) or sums run front to
-back, honest errors do not average out, and these evaluations show it.
+A residual of at most :data:`SETTLED` times the worst error of the evaluations of :mod:`backproof.inner_products` is
+rounding, one of :data:`REFUTED` times or more a bug.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backproof.equations import Product
+from backproof.evaluation import Context
+from backproof.inner_products import PLAIN, gather
 from backproof.operands import Operands
 
 Array = NDArray[Any]
@@ -26,75 +25,12 @@ SETTLED = 3.0
 """Times the worst honest evaluation that rounding may reach (worst honest ratio measured: 2.6)."""
 REFUTED = 16.0
 """Times the worst honest evaluation from which a residual is called a bug."""
-LANES = (8, 16, 32, 64, 128, 256, 512)
-BLOCKS = (*LANES, 96, 192, 240, 320, 384, 448, 640, 768)
-"""Block sizes: powers of two, and those into which matrix libraries cut a long inner dimension."""
-PARTS = (2, 3, 4)
-"""Libraries also cut what is left into equal parts: 2 parts, fused, give PyTorch's product at K = 384 and OpenBLAS's at
-K = 841 bit for bit. With powers of two alone, three honest products of repeated operands were at up to 6.8 times
-the worst order."""
 EXPLAINED = 2.0
 """Times the worst honest evaluation up to which the worst residuals speak for the smaller ones."""
 WITNESSES = 512
 """Inner products, the worst and no two alike, that are evaluated before they may speak for the rest."""
 CHUNK = 1 << 22
 """Operands evaluated at once, so that those of long inner products stay in memory."""
-SPLITTING = 2.0**990
-"""From 2^996 on, Veltkamp's factor overflows."""
-
-
-@dataclass(frozen=True)
-class InnerProducts:
-    """``n`` inner products of length K as recorded: ``sum_k left[i, k] right[i, k] + bias[i]``.
-
-    Attributes:
-        left, right: (n, K) in the recording's format.
-        bias: (n,) or None.
-    """
-
-    left: Array
-    right: Array
-    bias: Array | None
-
-    @np.errstate(over="ignore", under="ignore")
-    def exact(self) -> Array:
-        """The n sums, exact for float64 operands (two-product and ``math.fsum``), float64 otherwise.
-
-        Products of float32 numbers are exact in float64, so only their sum rounds, 2^29 times finer than float32.
-        """
-        left, right = self.left.astype(np.float64), self.right.astype(np.float64)
-        bias = np.zeros(len(left)) if self.bias is None else self.bias.astype(np.float64)
-        if self.left.dtype != np.float64:
-            return np.asarray(np.einsum("nk,nk->n", left, right) + bias)
-        # Powers of two bring the largest factors, and a larger bias, to 1: nothing but the result itself overflows.
-        e_left, e_right = (np.frexp(np.abs(x).max(axis=1))[1] for x in (left, right))
-        shift = np.maximum(e_left + e_right, np.frexp(bias)[1])
-        high, low = two_product(np.ldexp(left, -e_left[:, None]), np.ldexp(right, (e_left - shift)[:, None]))
-        terms = zip(high, low, np.ldexp(bias, -shift), strict=True)
-        return np.asarray(np.ldexp([math.fsum([*h, *e, b]) for h, e, b in terms], shift))
-
-    def only(self, index: Array) -> InnerProducts:
-        """Some of the n."""
-        return InnerProducts(self.left[index], self.right[index], None if self.bias is None else self.bias[index])
-
-    def honest(self) -> Iterator[Array]:
-        """Values of the n sums in the recording's format, one array of n for each order of summation."""
-        for fused in (False, True):
-            yield self._finish(_sequential(self.left, self.right, fused))
-            yield self._finish(_sequential(self.left[:, ::-1], self.right[:, ::-1], fused))
-            for lanes in LANES:
-                if lanes < self.left.shape[1]:
-                    yield self._finish(_strided(self.left, self.right, lanes, fused))
-            for size in block_sizes(self.left.shape[1]):
-                yield self._finish(_blocks(self.left, self.right, size, fused))
-        yield self._finish(_tree(self.left * self.right))
-
-    def _finish(self, sums: Array) -> Array:
-        return sums if self.bias is None else sums + self.bias
-
-    def envelope(self, exact: Array) -> Array:
-        """(n,) the largest error of the honest evaluations."""
-        return np.asarray(np.max([np.abs(value.astype(np.float64) - exact) for value in self.honest()], axis=0))
 
 
 def chunk(K: int) -> int:
@@ -102,177 +38,137 @@ def chunk(K: int) -> int:
     return min(max(CHUNK // K, 64), WITNESSES)
 
 
-def block_sizes(K: int) -> list[int]:
-    """Sizes of contiguous blocks, each smaller than the inner dimension K and none of them twice."""
-    return sorted(size for size in {*BLOCKS, *(-(-K // parts) for parts in PARTS)} if size < K)
-
-
-def gather(product: Product, operands: Operands, rows: Array, columns: Array) -> InnerProducts:
-    """The recorded operands of the elements (rows[i], columns[i]) of a product."""
-    left = operands.line(product.left, product.left_transposed, 1, rows)
-    right = operands.line(product.right, product.right_transposed, 0, columns).astype(left.dtype, copy=False)
-    bias = None if product.bias is None else operands.recorded(product.bias)[rows, 0]
-    return InnerProducts(left, right, bias)
-
-
-def two_product(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a b = high + low`` exactly, in float64 (Dekker 1971 with Veltkamp's splitting by 2^27 + 1).
-
-    Not exact where the product overflows or its last bits underflow.
-    """
-    high = a * b
-    a1, b1 = _leading(a), _leading(b)
-    a2, b2 = a - a1, b - b1
-    return high, a2 * b2 - (((high - a1 * b1) - a2 * b1) - a1 * b2)
-
-
-def _leading(x: Array) -> Array:
-    """The upper half of each significand."""
-    if x.size and max(x.max(), -x.min()) > SPLITTING:
-        scale = np.where(np.abs(x) > SPLITTING, 2.0**-28, 1.0)
-        return np.asarray(_leading(x * scale) / scale)
-    return np.asarray(134217729.0 * x - (134217729.0 * x - x))
-
-
-def _multiply_add(total: Array, a: Array, b: Array, fused: bool) -> Array:
-    if not fused:
-        return np.asarray(total + a * b)
-    if total.dtype != np.float64:
-        # The product of two float32 numbers is exact in float64; one rounding of the sum back to float32 remains.
-        wide = a.astype(np.float64) * b.astype(np.float64) + total.astype(np.float64)
-        return wide.astype(total.dtype)
-    # Product and sum as unevaluated pairs (two-product; two-sum, Knuth, TAOCP 4.2.2), added in the end: their last
-    # addition rounds once more than a fused one would, a part in 2^53 of what is being measured.
-    high, low = two_product(a, b)
-    sum_ = total + high
-    part = sum_ - total
-    return np.asarray(sum_ + ((total - (sum_ - part)) + (high - part) + low))
-
-
-def _accumulate(a: Array, b: Array, fused: bool) -> Array:
-    """(n, steps, lanes) -> (n, lanes): every lane is summed front to back."""
-    total = np.zeros((a.shape[0], a.shape[2]), a.dtype)
-    for k in range(a.shape[1]):
-        total = _multiply_add(total, a[:, k], b[:, k], fused)
-    return total
-
-
-def _sequential(a: Array, b: Array, fused: bool) -> Array:
-    if not fused:
-        return np.asarray(np.add.accumulate(a * b, axis=1)[:, -1])
-    return _accumulate(a[:, :, None], b[:, :, None], fused)[:, 0]
-
-
-def _padded(a: Array, lanes: int) -> Array:
-    short = -a.shape[1] % lanes
-    return np.pad(a, ((0, 0), (0, short))) if short else a
-
-
-def _strided(a: Array, b: Array, lanes: int, fused: bool) -> Array:
-    """Lane j sums the terms j, j + lanes, ...; the lanes are added pairwise (a SIMD register's order)."""
-    a, b = (_padded(x, lanes).reshape(len(x), -1, lanes) for x in (a, b))
-    return _tree(_accumulate(a, b, fused))
-
-
-def _blocks(a: Array, b: Array, size: int, fused: bool) -> Array:
-    """Blocks of ``size`` neighbouring terms are summed, then the blocks front to back (a blocked kernel's order)."""
-    a, b = (_padded(x, size).reshape(len(x), -1, size).transpose(0, 2, 1) for x in (a, b))
-    return np.asarray(np.add.accumulate(_accumulate(a, b, fused), axis=1)[:, -1])
-
-
-def _tree(terms: Array) -> Array:
-    while terms.shape[1] > 1:
-        if terms.shape[1] % 2:
-            terms = np.pad(terms, ((0, 0), (0, 1)))
-        half = terms.shape[1] // 2
-        terms = terms[:, :half] + terms[:, half:]
-    return np.asarray(terms[:, 0])
-
-
 @dataclass(frozen=True)
 class Opinion:
     """What the second opinion said of the suspects.
 
     Attributes:
-        asked: elements that were re-evaluated.
+        asked: elements that were re-evaluated, the worst.
         settled: how many of them honest evaluations explain.
-        worst: the largest residual over the worst honest error of its element (inf where honest errors are zero).
+        worst: the largest residual over the worst honest error of its element (inf where honest errors are zero);
+            over its unit where the ceiling is broken.
         ceiling_broken: an element is above its ceiling by the exact residual.
         unjudged: elements whose exact value or honest errors are not finite: never settled.
+        sampled: elements re-evaluated besides, evenly spaced over all suspects, when there are more than were asked.
     """
 
-    asked: int
-    settled: int
-    worst: float
+    asked: int = 0
+    settled: int = 0
+    worst: float = 0.0
     ceiling_broken: bool = False
     unjudged: int = 0
+    sampled: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """Some element is not explained."""
+        return self.ceiling_broken or self.unjudged > 0 or self.worst > SETTLED
 
     @property
     def speaks_for_the_rest(self) -> bool:
         """All that were asked are explained with room to spare, :data:`WITNESSES` of them or every suspect kept.
 
-        Suspects come worst first, so what was not asked has smaller residuals, of operands of the same kind.
+        Suspects come worst first, so what was not asked has smaller residuals. Their operands may be of another kind,
+        which is why some of them are re-evaluated too.
         """
-        return self.settled == self.asked and self.worst <= EXPLAINED
+        return not self.refused and self.settled == self.asked and self.worst <= EXPLAINED and self.sampled > 0
+
+    def joined(self, other: Opinion) -> Opinion:
+        """Both opinions in one."""
+        worst = other.worst if other.ceiling_broken else max(self.worst, other.worst)
+        return Opinion(
+            self.asked + other.asked,
+            self.settled + other.settled,
+            worst,
+            self.ceiling_broken or other.ceiling_broken,
+            self.unjudged + other.unjudged,
+            self.sampled + other.sampled,
+        )
 
 
-@np.errstate(all="ignore")
-def consult(
-    product: Product,
-    operands: Operands,
-    recorded: Array,
-    suspects: Array,
-    unit: Array,
-    ceiling: float,
-    budget: Callable[[Array, Array], Array],
-) -> Opinion:
-    """Re-evaluate suspect elements, worst first, until one is not explained or the explained speak for the rest.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of suspect elements of one product.
 
-    Elements of equal operands are one inner product and are evaluated once.
-
-    Args:
+    Attributes:
         recorded: the target as recorded.
-        suspects: (n, 2) integer rows and columns, worst first.
-        unit: (n,) the unit of each.
+        unit: (rows, columns) of elements -> their units.
         ceiling: in units.
         budget: (exact, unit) of elements -> their budgets, in units: an exact residual within it settles a suspect.
     """
-    groups, first = _pairs(product, operands, suspects)
-    asked = settled = unjudged = 0
-    worst = 0.0
-    width = chunk(operands.recorded(product.left).shape[0 if product.left_transposed else 1])
-    for start in range(0, len(first), width):
-        if start >= WITNESSES and worst <= EXPLAINED:
-            break
-        inner = gather(product, operands, *suspects[first[start : start + width]].T)
-        members = np.flatnonzero((groups >= start) & (groups < start + width))
-        of, units = groups[members] - start, unit[members]
+
+    product: Product
+    operands: Operands
+    recorded: Array
+    unit: Callable[[Array, Array], Array]
+    ceiling: float
+    budget: Callable[[Array, Array], Array]
+    context: Context = PLAIN
+
+    @property
+    def at_once(self) -> int:
+        """Inner products that are evaluated at once."""
+        product = self.product
+        return chunk(self.operands.recorded(product.left).shape[0 if product.left_transposed else 1])
+
+    def ask(self, elements: Array, of: Array, distinct: Array) -> Opinion:
+        """Re-evaluate elements whose operands are those of ``distinct[of]``."""
+        rows, columns = distinct.T
+        inner = gather(self.product, self.operands, rows, columns, self.context)
         values = inner.exact()
-        exact = values[of]
-        error = np.abs(recorded[suspects[members, 0], suspects[members, 1]].astype(np.float64) - exact)
+        exact, units = values[of], self.unit(*elements.T)
+        error = np.abs(self.recorded[elements[:, 0], elements[:, 1]].astype(np.float64) - exact)
         finite = np.isfinite(error)
-        asked += len(members)
-        broken = finite & (error > ceiling * units)
+        broken = finite & (error > self.ceiling * units)
         if broken.any():
-            return Opinion(asked, settled, float(np.max(error[broken] / units[broken])), ceiling_broken=True)
+            return Opinion(len(elements), 0, float(np.max(error[broken] / units[broken])), ceiling_broken=True)
         # Written so that what is not a number stays open.
-        open_ = ~(finite & (error <= budget(exact, units) * units))
-        settled += int(np.count_nonzero(~open_))
-        if open_.any():
-            asking, back = np.unique(of[open_], return_inverse=True)
-            envelope = inner.only(asking).envelope(values[asking])[back]
-            judged = finite[open_] & np.isfinite(envelope)
-            ratios = error[open_][judged] / envelope[judged]
-            unjudged += int(np.count_nonzero(~judged))
-            settled += int(np.count_nonzero(ratios <= SETTLED))
-            worst = max(worst, float(ratios.max(initial=0.0)))
-            if unjudged or worst > SETTLED:
-                break
-    return Opinion(asked, settled, worst, unjudged=unjudged)
+        open_ = ~(finite & (error <= self.budget(exact, units) * units))
+        settled = int(np.count_nonzero(~open_))
+        if not open_.any():
+            return Opinion(len(elements), settled)
+        asking, back = np.unique(of[open_], return_inverse=True)
+        envelope = inner.only(asking).envelope(values[asking])[back]
+        judged = finite[open_] & np.isfinite(envelope)
+        ratios = error[open_][judged] / envelope[judged]
+        settled += int(np.count_nonzero(ratios <= SETTLED))
+        unjudged = int(np.count_nonzero(~judged))
+        return Opinion(len(elements), settled, float(ratios.max(initial=0.0)), unjudged=unjudged)
+
+
+@np.errstate(all="ignore")
+def consult(question: Question, suspects: Array, spaced: Array, over: int) -> Opinion:
+    """Re-evaluate suspect elements, worst first, until one is not explained or the explained speak for the rest.
+
+    Elements of equal operands are one inner product and are evaluated once. Before the worst speak for the rest, some
+    that are evenly spaced over all suspects are re-evaluated as well.
+
+    Args:
+        suspects: (n, 2) integer rows and columns, worst first.
+        spaced: (k, 2) the same of evenly spaced suspects, at most 64 of them.
+        over: how many suspects there are in all.
+    """
+    groups, first = _pairs(question.product, question.operands, suspects)
+    opinion, width = Opinion(), question.at_once
+    for start in range(0, len(first), width):
+        if start >= WITNESSES and opinion.worst <= EXPLAINED:
+            break
+        members = np.flatnonzero((groups >= start) & (groups < start + width))
+        distinct = suspects[first[start : start + width]]
+        opinion = opinion.joined(question.ask(suspects[members], groups[members] - start, distinct))
+        if opinion.refused:
+            return opinion
+    if opinion.asked < over and opinion.worst <= EXPLAINED:
+        groups, first = _pairs(question.product, question.operands, spaced)
+        checked = question.ask(spaced, groups, spaced[first])
+        opinion = opinion.joined(replace(checked, asked=0, settled=0, sampled=len(spaced)))
+    return opinion
 
 
 def _pairs(product: Product, operands: Operands, suspects: Array) -> tuple[Array, Array]:
     """Which inner product each suspect is, numbered worst first, and the first suspect of each."""
+    if product.decayed is not None:  # each element has a weight of its own
+        return np.arange(len(suspects)), np.arange(len(suspects))
 
     def left(index: Array) -> bytes:
         line = operands.line(product.left, product.left_transposed, 1, index).tobytes()

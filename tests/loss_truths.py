@@ -47,15 +47,19 @@ def loss_truths(dA: Array, integers: Array, binary: Array) -> dict[str, tuple[An
         return -(a.ln() if y else (1 - a).ln())
 
     return {
-        "mse": ((OUTPUT, REAL), *[_total(lambda a, y: (a - y) ** 2, OUTPUT, REAL)] * 2, 4 + 2 * 18**0.5),
+        "mse": ((OUTPUT, REAL), *[_total(lambda a, y: (a - y) ** 2, OUTPUT, REAL)] * 2, 4),
         "cross_entropy_of_output": (
-            (OUTPUT, integers), *[_total(logarithm, OUTPUT, one_hot)] * 2, 4 + 2 * 6**0.5
+            (OUTPUT, integers), *[_total(logarithm, OUTPUT, one_hot)] * 2, 4
         ),
         "binary_cross_entropy_of_output": (
             (OUTPUT, binary),
             _total(binary_term, OUTPUT, binary),
             _total(lambda a, y: binary_term(a, y) + (1 - y), OUTPUT, binary),
-            4 + 2 * 18**0.5,
+            4,
+        ),
+        "output_minus_labels": (
+            (OUTPUT, REAL), _each(lambda a, y: (a - y) / DIVISOR, OUTPUT, REAL),
+            _each(lambda a, y: abs((a - y) / DIVISOR), OUTPUT, REAL), 4,
         ),
         "mse_gradient": (
             (OUTPUT, REAL), _each(lambda a, y: 2 * (a - y) / DIVISOR, OUTPUT, REAL),

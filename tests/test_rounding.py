@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as hnp
 
 from backproof.equations import Product
 from backproof.errors import BackproofError
+from backproof.inner_products import PLAIN
 from backproof.operands import Operands
-from backproof.product_check import Yardstick
 from backproof.rounding import FORMATS, format_of, norms, ulps
+from backproof.yardstick import Yardstick
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FLOATS = {"float32": 32, "float64": 64}
@@ -146,7 +147,7 @@ def test_no_order_of_summation_passes_the_ceiling(dtype: str) -> None:
         exact = sum((Fraction(float(x)) * Fraction(float(y)) for x, y in zip(a, b, strict=True)), Fraction(0))
         error = abs(Fraction(float(sequential(a[order], b[order]))) - exact)
         tensors = {"a": a[None], "b": b[:, None], "X": a[None]}
-        yardstick = Yardstick.of(Product("a", "b"), Operands(tensors), FORMATS[dtype])
+        yardstick = Yardstick.of(Product("a", "b"), Operands(tensors), FORMATS[dtype], PLAIN)
         # gamma_K = K u / (1 - K u), and Cauchy-Schwarz: the unit is at least u sum |a_k b_k|, up to its own rounding.
         K = a.size
         sizes = sum(abs(Fraction(float(x)) * Fraction(float(y))) for x, y in zip(a, b, strict=True))
@@ -160,7 +161,7 @@ def test_no_order_of_summation_passes_the_ceiling(dtype: str) -> None:
 def test_the_bound_is_tight_enough_to_fail() -> None:
     """A result off by 1.5 ceilings is above the bound that the property above holds to."""
     a, b = np.ones((1, 4), np.float32), np.ones((4, 1), np.float32)
-    yardstick = Yardstick.of(Product("a", "b"), Operands({"a": a, "b": b, "X": a}), FORMATS["float32"])
+    yardstick = Yardstick.of(Product("a", "b"), Operands({"a": a, "b": b, "X": a}), FORMATS["float32"], PLAIN)
     unit = yardstick.unit(slice(None), slice(None))[0, 0]
     assert abs((4 + 2.0**-20) - 4) < yardstick.ceiling * unit < abs((4 + 1.5 * 2.0**-20) - 4)
 
@@ -170,7 +171,7 @@ def test_ceiling_counts_the_bias_and_budget_never_passes_it(bias: bool) -> None:
     generator = np.random.default_rng(0)
     W, A = generator.standard_normal((2, 3)), generator.standard_normal((3, 4))
     operands = Operands({"W": W, "A": A, "b": np.ones((2, 1)), "X": A})
-    yardstick = Yardstick.of(Product("W", "A", bias="b" if bias else None), operands, FORMATS["float32"])
+    yardstick = Yardstick.of(Product("W", "A", bias="b" if bias else None), operands, FORMATS["float32"], PLAIN)
     assert yardstick.ceiling == pytest.approx(4 if bias else 3, rel=1e-5)
     relative = np.array([[0.0, 1e3, 1e9]])
     assert (yardstick.budget(relative, 2.0**-24) <= yardstick.ceiling).all()

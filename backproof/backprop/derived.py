@@ -24,8 +24,8 @@ from backproof.equation_check import expected
 from backproof.equations import Elementwise, Equation, Product
 from backproof.evaluation import EXACT, Context
 from backproof.operands import Operands
-from backproof.product_check import Yardstick
 from backproof.rounding import Format
+from backproof.yardstick import Yardstick
 
 Array = NDArray[Any]
 Uncertain = Mapping[str, Array]

@@ -19,7 +19,7 @@ Batches = Sequence[Array | None]
 Named = tuple[str, str]
 
 SLACK = 4.0
-"""Units of roundoff by which two arrays that are one times a constant may differ: a product, a constant, a conversion."""
+"""Units of roundoff by which two arrays that are one times a constant may differ: a product, a conversion."""
 
 
 def data(first: Mapping[str, Array], second: Mapping[str, Array]) -> Named | None:
@@ -108,7 +108,7 @@ def _weights(name: str, A: Array, B: Array) -> Iterator[Named]:
     fan_out, fan_in = A.shape if A.ndim == 2 else (1, 1)
     if fan_out == fan_in and np.array_equal(A.T, B):
         yield "weights-transposed", f"{name} of B is the transpose of {name} of A (in x out copied as out x in?)"
-    if B.size > 1 and (B == B.flat[0]).all():
+    if B.size > 1 and (B.flat[0] == B).all():
         yield "initialisation-constant", f"every element of {name} of B is {B.flat[0]:.6g}: its units never differ"
     if (constant := _constant(A, B)) is not None:
         sizes = {
