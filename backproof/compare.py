@@ -40,7 +40,8 @@ class Gap:
 
     def add(self, step: int, a: Array, b: Array) -> None:
         """Take in one step's two arrays, of one shape and format."""
-        difference = np.abs(a - b)
+        # bfloat16 would round the difference of two numbers to its own 8 bits.
+        difference = np.abs(a - b if a.dtype.kind == "f" else a.astype(np.float32) - b)
         index = tuple(int(i) for i in np.unravel_index(int(difference.argmax()), difference.shape))
         largest = float(difference[index])
         if step == 0:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.formats import total
+
 Array = NDArray[Any]
 
 
@@ -25,7 +27,7 @@ def sigmoid(Z: Array, out: Array | None = None) -> Array:
 def softmax(Z: Array, axis: int) -> Array:
     """``e^z_i / sum_j e^z_j`` along ``axis``, shifted by the largest z of each sample so that no e^z overflows."""
     E = np.exp(Z - Z.max(axis=axis, keepdims=True))
-    E /= E.sum(axis=axis, keepdims=True)
+    E /= total(E, axis)
     return E
 
 
@@ -40,7 +42,7 @@ def activate(name: str, Z: Array, slope: float, out: Array | None = None) -> Arr
         return np.maximum(Z, 0, out=out)
     if name == "leaky_relu":
         # max(z, slope z) is z above 0 and slope z below, for a slope in (0, 1).
-        return np.maximum(Z, slope * Z, out=out)
+        return np.maximum(Z, Z.dtype.type(slope) * Z, out=out)
     if name == "tanh":
         return np.tanh(Z, out=out)
     if name == "sigmoid":

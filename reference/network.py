@@ -22,6 +22,7 @@ from backproof.network import Network
 from backproof.training import Parameters, Step, Training
 from reference import losses
 from reference.activations import activate, sigmoid, softmax, through
+from reference.formats import wide
 from reference.initialisation import initial_parameters
 from reference.layouts import LAYOUTS, Layout, SequentialColumns
 
@@ -32,8 +33,8 @@ Tensors = dict[str, Array]
 
 
 def loss(network: Network, Z: Array, Y: Array, layout: Layout) -> Array:
-    """The network's loss of the output layer's logits ``Z``."""
-    axis = layout.class_axis
+    """The network's loss of the output layer's logits ``Z``, in the format of sums."""
+    axis, Z = layout.class_axis, wide(Z)
     divisor = network.divisor(Z.shape[1 - axis])
     if network.loss == "cross_entropy":
         return losses.cross_entropy(Z, Y, axis, divisor)
@@ -129,13 +130,13 @@ def record(training: Training, summation: str = "default") -> Iterator[Step]:
     layout = SequentialColumns if summation == "sequential" else LAYOUTS[network.layout]
     parameters = _native(training, layout)
     for index, samples, X, Y in _batches(training, layout):
-        alpha = network.step_size(X.shape[1 - layout.class_axis])
+        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis]))
         observed: Tensors = dict(parameters)
         value, gradients = backpropagate(network, parameters, X, Y, layout, observed)
         parameters = {name: parameters[name] - alpha * gradients[f"d{name}"] for name in parameters}
         observed |= gradients | {f"{name}_next": array for name, array in parameters.items()}
         tensors = {name: layout.to_canonical(array) for name, array in observed.items()}
-        yield Step(index, samples, tensors | {"loss": np.asarray(value)})
+        yield Step(index, samples, tensors | {"loss": np.asarray(value, training.dtype)})
 
 
 def train(training: Training) -> Parameters:
@@ -144,7 +145,7 @@ def train(training: Training) -> Parameters:
     layout = LAYOUTS[network.layout]
     parameters = _native(training, layout)
     for _, _, X, Y in _batches(training, layout):
-        alpha = network.step_size(X.shape[1 - layout.class_axis])
+        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis]))
         _, gradients = backpropagate(network, parameters, X, Y, layout)
         for name in parameters:
             parameters[name] -= alpha * gradients[f"d{name}"]
