@@ -159,7 +159,7 @@ def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 
 def test_the_gap_is_not_rounded_to_bfloat16() -> None:
     gap = Gap()
-    gap.add(0, np.array([[0.0, 1.5]], BFLOAT16), np.array([[0.0, 258.0]], BFLOAT16))
+    gap.add(Step(0, None, {"dW1": np.array([[0.0, 1.5]], BFLOAT16)}), "dW1", np.array([[0.0, 258.0]], BFLOAT16))
     assert gap.absolute == gap.first == 256.5 and gap.index == (0, 1)  # bfloat16 has 256 and 258 there
 
 

@@ -12,10 +12,11 @@ from urllib.parse import unquote
 import pytest
 
 from backproof.equations import equations
+from backproof.evidence import SCHEMA
 from backproof.report import store
 from backproof.report.render import render
 from backproof.settings import Settings
-from backproof.verify import SCHEMA, summarise, verify_network
+from backproof.verify import summarise, verify_network
 from reference import network as reference
 from tests.cli_support import call, enter, faulty, files_in, project, summary_of
 from tests.support import BY_NAME, Network, training
