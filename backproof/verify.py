@@ -125,13 +125,14 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
 
 
 def environment(sources: Mapping[str, Source]) -> Json:
-    """Versions and threads of everything that computed."""
+    """Versions, device and threads of everything that computed."""
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "numpy": np.__version__,
         "implementations": {
-            name: {"versions": dict(source.versions), "threads": source.threads} for name, source in sources.items()
+            name: {"versions": dict(source.versions), "device": source.device, "threads": source.threads}
+            for name, source in sources.items()
         },
     }
 

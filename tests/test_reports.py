@@ -186,7 +186,7 @@ def test_hostile_names_stay_text(tmp_path):
     finding = {"step": 0, "layer": 1, "quantity": HOSTILE, "kind": "x", "verdict": "bug"}
     finding["message"] = f"a\n\n# b {HOSTILE}"
     facts["implementations"][HOSTILE]["findings"] = [finding]
-    made = {"versions": {HOSTILE: HOSTILE}, "threads": 1}
+    made = {"versions": {HOSTILE: HOSTILE}, "device": HOSTILE, "threads": 1}
     where = {"python": "3", "machine": HOSTILE, "implementations": {HOSTILE: made}}
     name = given.network.name
     store.write_layers(tmp_path, name, facts)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from backproof.errors import BackproofError
+from backproof.recording import Recording
 from backproof.runs import GuardedReference, source_of, steps_of
 from backproof.training import Step
 from backproof.verify import verify_network
 from reference import network as reference
+from tests.cli_support import call, enter, faulty, project, summary_of
 from tests.support import BY_NAME, training
 
 GIVEN = training(BY_NAME["five_layer"], 9, batches=(None, None, None))
@@ -85,6 +87,32 @@ def test_what_is_no_step_is_refused(step):
 def test_what_is_no_source_is_refused(versions, threads):
     with pytest.raises(BackproofError, match="must return"):
         source_of("mine", SimpleNamespace(versions=lambda: versions, threads=lambda: threads))
+
+
+def speaking(**more):
+    return SimpleNamespace(versions=lambda: {"numpy": "2"}, threads=lambda: 1, **more)
+
+
+def test_the_device_is_the_cpu_unless_the_module_says_another():
+    assert source_of("mine", speaking()).device == "cpu"
+    assert source_of("mine", speaking(device=lambda: "gpu (a kind)")).device == "gpu (a kind)"
+
+
+@pytest.mark.parametrize("device", [lambda: None, lambda: "", lambda: 0, "cuda"])
+def test_what_is_no_device_is_refused(device):
+    with pytest.raises(BackproofError, match=r"device\(\) must return a name|asked for .* device: 'str' object is not"):
+        source_of("mine", speaking(device=device))
+
+
+def test_the_device_is_recorded_and_shown(tmp_path, capsys, monkeypatch):
+    enter(project(tmp_path, faulty("") + "def device(): return 'abacus 7'\n"), monkeypatch)
+    assert call(capsys, "verify", "--samples", 12, "--steps", 1, "--keep-recordings").code == 0
+    assert summary_of(tmp_path / "reports")["environment"]["implementations"]["mine"]["device"] == "abacus 7"
+    (row,) = [line for line in (tmp_path / "reports" / "README.md").read_text().splitlines() if "abacus" in line]
+    assert [cell.strip() for cell in row.split("|")][1:4:2] == ["mine", "abacus 7"]
+    recorded = tmp_path / "reports" / "recordings" / "small" / "mine"
+    assert Recording(recorded).source.device == "abacus 7"
+    assert ", abacus 7, " in call(capsys, "check", recorded).out
 
 
 @pytest.mark.parametrize("parameters", [None, {"W1": [1.0]}, {"W1": np.full((2, 2), np.nan, "float32")}])

@@ -59,7 +59,8 @@ def _columns(judge: Judge) -> list[str]:
 
 def _who(recording: Recording) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in recording.source.versions.items())
-    return f"{recording.source.implementation} ({versions}, {recording.source.threads} threads)"
+    source = recording.source
+    return f"{source.implementation} ({versions}, {source.device}, {source.threads} threads)"
 
 
 SHOWN = 5
