@@ -33,8 +33,8 @@ Tensors = dict[str, Array]
 
 
 def loss(network: Network, Z: Array, Y: Array, layout: Layout) -> Array:
-    """The network's loss of the output layer's logits ``Z``, in the format of sums."""
-    axis, Z = layout.class_axis, wide(Z)
+    """The network's loss of the output layer's logits ``Z``."""
+    axis = layout.class_axis
     divisor = network.divisor(Z.shape[1 - axis])
     if network.loss == "cross_entropy":
         return losses.cross_entropy(Z, Y, axis, divisor)
@@ -85,8 +85,8 @@ def backpropagate(
         the loss, and ``{"dW1": ..., "db1": ..., ...}``, each of the shape of its parameter.
     """
     activations, Z = forward(network, parameters, X, layout, observed)
-    value = loss(network, Z, Y, layout)
-    dZ = output_delta(network, Z, Y, layout)
+    value = loss(network, wide(Z), Y, layout)
+    dZ = output_delta(network, wide(Z), Y, layout).astype(Z.dtype, copy=False)
     gradients = {}
     for layer in range(network.depth, 0, -1):
         A = activations.pop()
