@@ -56,8 +56,16 @@ def test_a_reference_that_breaks_its_contract_is_refused(change, said):
 
 def test_a_reference_that_ends_early_leaves_no_step_unjudged():
     """A wrong last step must not slip through because the reference has no such step."""
-    with pytest.raises(BackproofError, match="the reference left 2 steps"):
-        verify_network(GIVEN, {"mine": reference}, guarded(lambda steps: steps[:-1] if len(steps) == 3 else steps))
+
+    def wrong(given):
+        *good, last = reference.record(given)
+        yield from good
+        yield replace(last, tensors={**last.tensors, "db1": last.tensors["db1"] + 1})
+
+    facts = verify_network(GIVEN, {"mine": SimpleNamespace(record=wrong)}, guarded(lambda steps: steps[:2]))
+    assert [f["step"] for f in facts["implementations"]["mine"]["findings"]] == [2] * 3  # equation, update, agreement
+    with pytest.raises(BackproofError, match="the reference left 0 steps of five_layer, not 1"):
+        verify_network(GIVEN, {"mine": reference}, guarded(lambda steps: []))
 
 
 def test_a_reference_without_summation_is_told_so():
