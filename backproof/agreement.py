@@ -103,6 +103,7 @@ class AgreementChecker:
         envelope = dict.fromkeys(exact.tensors, 0.0)
         for run in runs:
             _widen(envelope, network, {**run.tensors, **X}, truth)
+            del run  # before the next one is computed: a step of all the data is large
         found = self._agreements(step, truth, envelope)
         if any(agreement.fraction > 1 for agreement in found):
             wide = {name: array.astype(np.float64) for name, array in parameters.items()}

@@ -18,6 +18,7 @@ from backproof.recording import Recording, RecordingWriter
 from backproof.report import index, run, store
 from backproof.report.render import render
 from backproof.report.tables import plain
+from backproof.requirements import missing
 from backproof.runs import same_samples, source_of, steps_of
 from backproof.settings import Settings, prepare
 from backproof.training import Step, Training
@@ -31,8 +32,10 @@ def networks(options: argparse.Namespace) -> int:
         for n in config.networks.values()
     ]
     print(plain(rows, ["network", "architecture", "activations", "loss", "labels", "layout", "reduction", "note"]))
-    installed = set(config.installed())
-    said = [name if name in installed else f"{name} (not installed)" for name in config.implementations]
+    said = [
+        f"{name} (not installed)" if missing(config.root, module) else name
+        for name, module in config.implementations.items()
+    ]
     print(f"\nimplementations: {', '.join(said)}")
     return 0
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.batches import in_data
 from backproof.diagnosis import two_runs
 from backproof.equations import equations
 from backproof.errors import BackproofError
@@ -27,7 +28,8 @@ class Gap:
     """The largest difference of one quantity between two runs.
 
     Attributes:
-        absolute: over all steps, at ``step`` and ``index``; ``values`` are both sides there.
+        absolute: over all steps, at ``step`` and ``index`` (a sample's column is its index in the data); ``values`` are
+            both sides there.
         first: at the first step, where both started from the same parameters.
         ulps: at that element, in units in the last place.
     """
@@ -39,15 +41,17 @@ class Gap:
     values: tuple[float, float] = (0.0, 0.0)
     ulps: float = 0.0
 
-    def add(self, step: int, a: Array, b: Array) -> None:
-        """Take in one step's two arrays, of one shape and format."""
-        difference = np.abs(a - b)
+    def add(self, step: Step, name: str, b: Array) -> None:
+        """Take in a quantity of one step and that of the other run, of one shape and format."""
+        a = step.tensors[name]
+        # bfloat16 would round the difference of two numbers to its own 8 bits.
+        difference = np.abs(a - b if a.dtype.kind == "f" else a.astype(np.float32) - b)
         index = tuple(int(i) for i in np.unravel_index(int(difference.argmax()), difference.shape))
         largest = float(difference[index])
-        if step == 0:
+        if step.index == 0:
             self.first = largest
         if largest > self.absolute:
-            self.absolute, self.step, self.index = largest, step, index
+            self.absolute, self.step, self.index = largest, step.index, in_data(name, index, step.samples)
             self.values = float(a[index]), float(b[index])
             self.ulps = float(ulps(np.atleast_1d(np.asarray(a[index])), np.atleast_1d(np.asarray(b[index])))[0])
 
@@ -88,7 +92,7 @@ def compare_recordings(
         for name, gap in comparison.gaps.items():
             a, b = (step.tensors.get(name) for step in steps)
             if a is not None and b is not None and _comparable(a, b):
-                gap.add(steps[0].index, a, b)
+                gap.add(steps[0], name, b)
         progress()
     for judge in comparison.judges:
         judge.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -230,12 +231,11 @@ def _download(split: str) -> Path:
 
 
 def _fetch(pooch: Any, name: str, cache: Path) -> None:
-    failures = []
+    failures, terminal = [], sys.stderr is not None and sys.stderr.isatty()
     for mirror in MIRRORS:
         try:
-            pooch.retrieve(
-                f"{mirror}{name}", f"md5:{MD5[name]}", name, cache, progressbar=find_spec("tqdm") is not None
-            )
+            # Under a temporary name, removed whatever is raised, and renamed once the hash is right.
+            pooch.retrieve(f"{mirror}{name}", f"md5:{MD5[name]}", name, cache, progressbar=terminal)
             return
         # pooch: OSError for the network (requests' exceptions included) and the disk, ValueError for a wrong hash.
         except (OSError, ValueError) as error:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backproof.agreement import Agreement
+from backproof.batches import in_data
 from backproof.check import Check
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
 Json = dict[str, Any]
 
+SCHEMA = 2
+"""Of the summary and the layers' evidence; 2 has the batches' sizes and the devices."""
 BINS = tuple(2.0**k for k in range(-9, 1))
 """Upper ends of the histogram's bins, in fractions of the budget; a last bin holds what is above it."""
 ARRAYS = ("histogram", "rows", "columns")
@@ -36,7 +39,6 @@ class EquationEvidence:
     """One equation of one implementation over all steps; ``add`` takes in one step's check."""
 
     text: str
-    shape: tuple[int, ...]
     verdict: Verdict = Verdict.ROUNDING
     steps: int = 0
     covered: int = 0
@@ -52,8 +54,8 @@ class EquationEvidence:
     rows: Array | None = None
     columns: Array | None = None
 
-    def add(self, check: Check) -> None:
-        """Take in one step."""
+    def add(self, check: Check, samples: Array | None = None) -> None:
+        """Take in one step, made of the ``samples`` that it names."""
         residuals = check.residuals
         self.steps += 1
         self.elements += residuals.elements
@@ -71,7 +73,7 @@ class EquationEvidence:
             self.fraction = residuals.fraction
             self.worst = {
                 "step": check.step,
-                "index": list(residuals.index),
+                "index": list(in_data(check.equation.target, residuals.index, samples)),
                 "recorded": residuals.recorded,
                 "exact": residuals.exact,
             }
@@ -114,13 +116,13 @@ class AgreementEvidence:
     worst: Agreement | None = None
     ulps: float = 0.0
 
-    def add(self, agreement: Agreement) -> None:
-        """Take in one step."""
+    def add(self, agreement: Agreement, samples: Array | None = None) -> None:
+        """Take in one step, made of the ``samples`` that it names."""
         self.steps += 1
         self.left_out = max(self.left_out, agreement.left_out)
         self.ulps = max(self.ulps, agreement.ulps)
         if self.worst is None or agreement.fraction > self.worst.fraction:
-            self.worst = agreement
+            self.worst = replace(agreement, index=in_data(agreement.quantity, agreement.index, samples))
 
     def to_json(self) -> Json:
         """Facts of the step that used most of its bound."""

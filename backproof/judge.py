@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backproof.agreement import AgreementChecker
+from backproof.batches import Batches, by_sample
 from backproof.check import Check
 from backproof.diagnosis import Explanation
 from backproof.equation_check import EquationChecker
@@ -74,8 +75,8 @@ class Judge:
         self._equations = EquationChecker(training.network, training.dtype)
         self._agreement = None if replicas is None else AgreementChecker(replicas)
         self._continuity = Continuity(training.parameters)
-        shapes = training.network.shapes(training.samples)
-        self.equations = {e.target: EquationEvidence(e.text, shapes[e.target]) for e in equations(training.network)}
+        self.batches = Batches()
+        self.equations = {e.target: EquationEvidence(e.text) for e in equations(training.network)}
         sizes = training.network.sizes
         self._sums = {
             e.target
@@ -95,10 +96,11 @@ class Judge:
         X, Y = self._training.batch(step.samples)
         result = self._equations.check(step, X, Y)
         self.steps += 1
-        self.findings += [self._flaw(flaw, step.index) for flaw in result.flaws]
+        self.batches.add(X.shape[1], step.samples)
+        self.findings += [self._flaw(flaw, step) for flaw in result.flaws]
         for check in result.checks:
             target = check.equation.target
-            self.equations[target].add(check)
+            self.equations[target].add(check, step.samples)
             if check.verdict is not Verdict.ROUNDING:
                 self.findings.append(_failure(check))
         for equation in result.unchecked:
@@ -118,7 +120,7 @@ class Judge:
         for target in self.equations.keys() - {agreement.quantity for agreement in agreements}:
             self.uncompared[target] = self.uncompared.get(target, 0) + 1
         for agreement in agreements:
-            self.agreement.setdefault(agreement.quantity, AgreementEvidence()).add(agreement)
+            self.agreement.setdefault(agreement.quantity, AgreementEvidence()).add(agreement, step.samples)
             if agreement.verdict is not Verdict.ROUNDING:
                 message = (
                     f"{agreement.absolute:.3g} from the float64 reference, "
@@ -126,10 +128,12 @@ class Judge:
                 )
                 self._find(step.index, agreement.quantity, "agreement", agreement.verdict, message, None)
 
-    def _flaw(self, flaw: Flaw, step: int) -> Finding:
-        return Finding(
-            step, self._training.network.layer_of(flaw.quantity), flaw.quantity, flaw.kind, Verdict.BUG, flaw.message
-        )
+    def _flaw(self, flaw: Flaw, step: Step) -> Finding:
+        message = flaw.message
+        if flaw.kind == "non-finite" and step.samples is not None and by_sample(flaw.quantity):
+            message += "; the column is its place in the batch"
+        layer = self._training.network.layer_of(flaw.quantity)
+        return Finding(step.index, layer, flaw.quantity, flaw.kind, Verdict.BUG, message)
 
     def _find(self, step: int, quantity: str, kind: str, verdict: Verdict, message: str, layer: int | None) -> None:
         layer = self._training.network.layer_of(quantity) if layer is None else layer

@@ -4,7 +4,7 @@ summation. How far the reference disagrees with its own replicas is how far hone
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,23 +33,12 @@ class Replica:
 
     def permuted(self, training: Training) -> Permuted:
         """The training that this replica runs, with what is needed to undo it."""
-        generator = np.random.default_rng(self.seed)
-        network = training.network
-        sizes = network.sizes
-        hidden = [generator.permutation(n) for n in sizes[:-1]] + [np.arange(sizes[-1])]
+        generator, sizes = np.random.default_rng(self.seed), training.network.sizes
+        units = [generator.permutation(n) for n in sizes[:-1]] + [np.arange(sizes[-1])]
         samples = generator.permutation(training.samples)
-        if self.other_layout:
-            network = replace(network, layout="rows" if network.layout == "columns" else "columns")
-        parameters = {}
-        for layer in range(1, network.depth + 1):
-            W, b = training.parameters[f"W{layer}"], training.parameters[f"b{layer}"]
-            parameters[f"W{layer}"] = W[np.ix_(hidden[layer], hidden[layer - 1])]
-            parameters[f"b{layer}"] = b[hidden[layer]]
         position = np.argsort(samples)
         batches = tuple(None if batch is None else generator.permutation(position[batch]) for batch in training.batches)
-        X = training.X[:, samples][hidden[0]]
-        permuted = Training(network, parameters, X, training.Y[:, samples], batches, training.seed, training.data)
-        return Permuted(self, permuted, tuple(hidden), samples)
+        return Permuted(self, training, tuple(units), samples, batches)
 
 
 REPLICAS = (Replica(1), Replica(2), Replica(3, other_layout=True), Replica(4, summation="sequential"))
@@ -58,29 +47,55 @@ REPLICAS = (Replica(1), Replica(2), Replica(3, other_layout=True), Replica(4, su
 
 @dataclass(frozen=True)
 class Permuted:
-    """A permuted training; ``units[l]`` and ``samples`` say where each came from."""
+    """A permuted training.
+
+    Attributes:
+        given: the training that is permuted.
+        units, samples: where each unit of each layer, and each sample, came from.
+        batches: those of ``given``, as indices of the permuted samples.
+    """
 
     replica: Replica
-    training: Training
+    given: Training
     units: tuple[Array, ...]
     samples: Array
+    batches: tuple[Array | None, ...]
 
     @cached_property
     def _inverse(self) -> tuple[list[Array], Array]:
         return [np.argsort(order) for order in self.units], np.argsort(self.samples)
 
-    def one_step(self, parameters: Parameters) -> Permuted:
-        """The same permutation of the same data, one step from other parameters (given unpermuted)."""
-        moved = {}
-        for name, array in parameters.items():
+    @property
+    def training(self) -> Training:
+        """Made anew whenever it is asked for: kept, the data of all replicas would be most of a run's memory."""
+        given, network = self.given, self.given.network
+        if self.replica.other_layout:
+            network = replace(network, layout="rows" if network.layout == "columns" else "columns")
+        parameters = {}
+        for name, array in given.parameters.items():
             layer = int(name[1:])
             rows = self.units[layer]
-            moved[name] = array[np.ix_(rows, self.units[layer - 1])] if name.startswith("W") else array[rows]
-        return replace(self, training=replace(self.training, parameters=moved, batches=(None,)))
+            parameters[name] = array[np.ix_(rows, self.units[layer - 1])] if name.startswith("W") else array[rows]
+        X, Y = _gathered(given.X, self.units[0], self.samples), given.Y[:, self.samples]
+        return Training(network, parameters, X, Y, self.batches, given.seed, given.data)
+
+    def one_step(self, parameters: Mapping[str, Array], batch: Array | None = None) -> Permuted:
+        """The same permutation of the same data, one step from other parameters (given unpermuted).
+
+        Args:
+            batch: indices of the permuted samples; None for all of them.
+        """
+        return replace(self, given=replace(self.given, parameters=parameters, batches=(None,)), batches=(batch,))
 
     def run(self, reference: Reference) -> Iterator[Step]:
         """The replica's steps, still permuted."""
         return reference.record(self.training, summation=self.replica.summation)
+
+    def undone(self, step: Step) -> Step:
+        """A full-batch step in the original order."""
+        index, tensors = step.index, dict(step.tensors)
+        del step  # each permuted array goes when its copy is made, where nobody else holds the step
+        return Step(index, None, {name: self.undo(name, tensors.pop(name)) for name in list(tensors)})
 
     def undo(self, name: str, array: Array) -> Array:
         """A quantity of a full-batch step (or a parameter), back in the original order."""
@@ -92,6 +107,19 @@ class Permuted:
         if kind == "W":
             return array[rows][:, units[layer - 1]]
         return array[rows] if kind == "b" else array[rows][:, samples]
+
+
+def _gathered(array: Array, rows: Array, columns: Array) -> Array:
+    """``array[rows][:, columns]``, row by row: no second copy on the way, and a row stays in the cache."""
+    result = np.empty((len(rows), len(columns)), array.dtype)
+    for target, row in zip(result, rows, strict=True):
+        np.take(array[row], columns, out=target, mode="clip")
+    return result
+
+
+def first(steps: Iterable[Step]) -> Step:
+    """The only step of a run; what computed it is let go of with the iterator, which would hold all its arrays."""
+    return next(iter(steps))
 
 
 def split(name: str) -> tuple[str, int]:
@@ -128,11 +156,10 @@ class Replicas:
     def one_step(self, parameters: Parameters) -> tuple[Step, Iterator[Step]]:
         """One step on all samples from other parameters: in float64, and by each replica in the original order."""
         wide = {name: array.astype(np.float64) for name, array in parameters.items()}
-        truth = next(iter(self.reference.record(replace(self.truth, parameters=wide, batches=(None,)))))
+        truth = first(self.reference.record(replace(self.truth, parameters=wide, batches=(None,))))
 
         def each() -> Iterator[Step]:
             for permuted in self.permutations:
-                step = next(iter(permuted.one_step(parameters).run(self.reference)))
-                yield replace(step, tensors={name: permuted.undo(name, array) for name, array in step.tensors.items()})
+                yield permuted.undone(first(permuted.one_step(parameters).run(self.reference)))
 
         return truth, each()

@@ -101,12 +101,11 @@ def ulps(first: Array, second: Array) -> Array:
     complement); the distance of x to itself is 0 and 0.0 and -0.0 coincide.
 
     Raises:
-        BackproofError: when the dtypes differ or are not float32 or float64.
+        BackproofError: when the dtypes differ or are not one of :data:`FORMATS`.
     """
-    integers: dict[str, Any] = {"float32": np.int32, "float64": np.int64}
-    if first.dtype != second.dtype or first.dtype.name not in integers:
+    if first.dtype != second.dtype or first.dtype.name not in FORMATS:
         raise BackproofError(f"ULPs need two arrays of one format, not {first.dtype} and {second.dtype}")
-    kind = integers[first.dtype.name]
+    kind = np.dtype(f"int{8 * first.dtype.itemsize}")
 
     def ordered(array: Array) -> Array:
         bits = np.ascontiguousarray(array).view(kind)

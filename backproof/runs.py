@@ -76,15 +76,17 @@ def same_samples(step: Step, given: Array | None, every: int) -> bool:
 
 
 def source_of(name: str, module: Implementation) -> Source:
-    """Who records: name, versions, threads."""
-    who = f"implementation {name!r}"
-    with asking(who, "when it was asked for its versions and threads"):
-        versions, threads = module.versions(), module.threads()
+    """Who records: name, versions, threads, and the device, which is the CPU for a module that says nothing of it."""
+    who, device = f"implementation {name!r}", getattr(module, "device", lambda: "cpu")
+    with asking(who, "when it was asked for its versions, threads and device"):
+        versions, threads, where = module.versions(), module.threads(), device()
     if not isinstance(versions, dict) or not all(isinstance(text, str) for item in versions.items() for text in item):
         raise BackproofError(f"{who}: versions() must return a dict of strings, not {versions!r}")
     if not isinstance(threads, int | np.integer):
         raise BackproofError(f"{who}: threads() must return an int, not {threads!r}")
-    return Source(name, versions, int(threads))
+    if not isinstance(where, str) or not where:
+        raise BackproofError(f"{who}: device() must return a name like 'cpu', not {where!r}")
+    return Source(name, versions, int(threads), where)
 
 
 class GuardedReference:

@@ -145,7 +145,10 @@ def fingerprint(tensors: Mapping[str, Array]) -> str:
 
 
 class Implementation(Protocol):
-    """A module of the suite that can run a :class:`Training`: found by configuration, known by these names."""
+    """A module of the suite that can run a :class:`Training`: found by configuration, known by these names.
+
+    It may have one more, ``device() -> str``: what it computes on, ``cpu`` where it does not say.
+    """
 
     def record(self, training: Training) -> Iterator[Step]:
         """Train, and yield every step."""

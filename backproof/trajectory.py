@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.replicas import Replicas
+from backproof.replicas import Replicas, first
 from backproof.training import Step
 
 Array = NDArray[Any]
@@ -72,18 +72,25 @@ class FreeStep:
 
 
 def free_run(replicas: Replicas) -> Iterator[FreeStep]:
-    """The reference in float64 and its replicas in the run's format, step by step, each on its own."""
-    initial = replicas.truth.parameters
-    runs = [permuted.run(replicas.reference) for permuted in replicas.permutations]
-    for step in replicas.reference.record(replicas.truth):
-        after = after_update(step)
+    """The reference in float64 and its replicas in the run's format, step by step, each on its own.
+
+    Each step is a run of its own from the parameters that the one before it left: a run that waits for its next step
+    would hold every array of its last one.
+    """
+    truth, reference = replicas.truth, replicas.reference
+    initial = after = truth.parameters
+    own = [replicas.training.parameters for _ in replicas.permutations]
+    for number, batch in enumerate(truth.batches):
+        step = first(reference.record(replace(truth, parameters=after, batches=(batch,))))
+        after, loss = after_update(step), float(step.tensors["loss"])
+        del step
         travelled = _norm({name: array - initial[name] for name, array in after.items()})
-        here = FreeStep(after, travelled, 0.0, float(step.tensors["loss"]))
-        distances = []
-        for permuted, run in zip(replicas.permutations, runs, strict=True):
-            own = after_update(next(run))
-            distances.append(here.distance({name: permuted.undo(name, array) for name, array in own.items()}))
-        yield replace(here, envelope=max(distances))
+        here = FreeStep(after, travelled, 0.0, loss)
+        for place, permuted in enumerate(replicas.permutations):
+            run = permuted.one_step(own[place], permuted.batches[number]).run(reference)
+            own[place] = {name: permuted.undo(name, array) for name, array in after_update(first(run)).items()}
+            del run
+        yield replace(here, envelope=max(map(here.distance, own)))
 
 
 def after_update(step: Step) -> dict[str, Array]:

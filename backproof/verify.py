@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from backproof import __version__
+from backproof.batches import Batches
 from backproof.config import Config
 from backproof.errors import BackproofError
-from backproof.evidence import Json, significant, without_arrays, worst_word
+from backproof.evidence import SCHEMA, Json, significant, without_arrays, worst_word
 from backproof.judge import Judge
 from backproof.recording import RecordingWriter, Source
 from backproof.replicas import Replicas
@@ -23,7 +24,6 @@ from backproof.settings import Settings
 from backproof.training import Implementation, Reference, Step, Training
 from backproof.trajectory import FreeStep, free_run
 
-SCHEMA = 1
 Progress = Callable[[], None]
 
 
@@ -89,15 +89,18 @@ def _advance(
 def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tuple[float, float]]) -> Json:
     """Everything the reports say of a network, ready for JSON, its layers with their arrays.
 
-    ``layers[n]`` holds ``equations`` and ``agreement``, each ``{quantity: {"text", "shape", implementation: facts}}``.
+    ``layers[n]`` holds ``equations`` and ``agreement``, each ``{quantity: {"text", "shape", "by": {implementation:
+    facts}}}``. A shape is that of the largest batch. The column of a worst element of Z, A, dA or dZ is the sample's
+    index in the data, whichever batch it was in.
     """
-    network = training.network
+    network, batches = training.network, Batches.of(training)
+    shapes = network.shapes(batches.largest)
     layers: dict[str, Json] = {str(n): {"equations": {}, "agreement": {}} for n in range(1, network.depth + 1)}
     for name, judge in judges.items():
         for target, evidence in judge.equations.items():
             layer = layers[str(network.layer_of(target))]
             entry = layer["equations"].setdefault(
-                target, {"text": evidence.text, "shape": list(evidence.shape), "by": {}}
+                target, {"text": evidence.text, "shape": list(shapes[target]), "by": {}}
             )
             if evidence.steps:
                 entry["by"][name] = evidence.to_json()
@@ -107,6 +110,7 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
     return {
         "specification": network.to_dict(),
         "samples": training.samples,
+        "batches": {"smallest": batches.smallest, "largest": batches.largest},
         "initial_hash": training.initial_hash,
         "data_hash": training.data_hash,
         "unit_roundoff": format_of(training.dtype).unit_roundoff,
@@ -121,13 +125,14 @@ def network_facts(training: Training, judges: Mapping[str, Judge], free: list[tu
 
 
 def environment(sources: Mapping[str, Source]) -> Json:
-    """Versions and threads of everything that computed."""
+    """Versions, device and threads of everything that computed."""
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "numpy": np.__version__,
         "implementations": {
-            name: {"versions": dict(source.versions), "threads": source.threads} for name, source in sources.items()
+            name: {"versions": dict(source.versions), "device": source.device, "threads": source.threads}
+            for name, source in sources.items()
         },
     }
 

@@ -22,7 +22,7 @@ import numpy as np
 from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
 
-__all__ = ["forward", "loss", "record", "recorded_step", "step", "threads", "train", "versions"]
+__all__ = ["device", "forward", "loss", "record", "recorded_step", "step", "threads", "train", "versions"]
 
 # Without this JAX turns every float64 array into float32 and says nothing. Arrays of float32 stay float32.
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
@@ -219,3 +219,9 @@ def threads() -> int:
         if value.isdecimal():
             return int(value)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device() -> str:
+    """Where JAX puts what it computes with: ``cpu``, or the platform and kind of an accelerator."""
+    (where,) = jnp.zeros(1).devices()
+    return "cpu" if where.platform == "cpu" else f"{where.platform} ({where.device_kind})"

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
 
-__all__ = ["DenseNetwork", "loss", "record", "threads", "train", "versions"]
+__all__ = ["DenseNetwork", "device", "loss", "record", "threads", "train", "versions"]
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
@@ -211,3 +211,8 @@ def versions() -> dict[str, str]:
 def threads() -> int:
     """Threads that PyTorch computes one operation with."""
     return torch.get_num_threads()
+
+
+def device() -> str:
+    """Where the tensors lie that PyTorch computes with: they share the CPU's memory with NumPy's arrays."""
+    return str(_tensor(np.zeros(1)).device)

@@ -2,7 +2,8 @@
 
 Derivatives are written in terms of ``A = g(Z)`` wherever the textbook does (tanh' = 1 - A^2,
 sigma' = A (1 - A)); for the kinked ones ``A > 0`` holds exactly where ``Z > 0`` does. So a backward pass
-needs no ``Z``, and the forward pass may overwrite it.
+needs no ``Z``, and the forward pass may overwrite it. Constants are of the arrays' format: with a Python number some
+releases of ml_dtypes widen bfloat16.
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.formats import total
+
 Array = NDArray[Any]
 
 
 def sigmoid(Z: Array, out: Array | None = None) -> Array:
     """``1 / (1 + e^-z)`` as ``e^-max(-z,0) / (1 + e^-|z|)``: neither exponential can overflow."""
-    small = np.exp(-np.abs(Z))
-    numerator = np.where(Z < 0, small, np.ones((), Z.dtype))
-    return np.divide(numerator, 1 + small, out=out)
+    small, one = np.exp(-np.abs(Z)), Z.dtype.type(1)
+    return np.divide(np.where(Z < 0, small, one), one + small, out=out)
 
 
 def softmax(Z: Array, axis: int) -> Array:
     """``e^z_i / sum_j e^z_j`` along ``axis``, shifted by the largest z of each sample so that no e^z overflows."""
     E = np.exp(Z - Z.max(axis=axis, keepdims=True))
-    E /= E.sum(axis=axis, keepdims=True)
+    E /= total(E, axis)
     return E
 
 
@@ -37,10 +39,10 @@ def activate(name: str, Z: Array, slope: float, out: Array | None = None) -> Arr
         out: where to write A; may be Z itself.
     """
     if name == "relu":
-        return np.maximum(Z, 0, out=out)
+        return np.maximum(Z, Z.dtype.type(0), out=out)
     if name == "leaky_relu":
         # max(z, slope z) is z above 0 and slope z below, for a slope in (0, 1).
-        return np.maximum(Z, slope * Z, out=out)
+        return np.maximum(Z, Z.dtype.type(slope) * Z, out=out)
     if name == "tanh":
         return np.tanh(Z, out=out)
     if name == "sigmoid":
@@ -58,14 +60,15 @@ def through(name: str, dA: Array, A: Array, slope: float, out: Array | None = No
     Args:
         out: where to write dZ; may be dA itself.
     """
+    one = A.dtype.type(1)
     if name == "relu":
         return np.multiply(dA, A > 0, out=out)
     if name == "leaky_relu":
-        return np.multiply(dA, np.where(A > 0, A.dtype.type(1), A.dtype.type(slope)), out=out)
+        return np.multiply(dA, np.where(A > 0, one, A.dtype.type(slope)), out=out)
     if name == "tanh":
-        return np.multiply(dA, 1 - A * A, out=out)
+        return np.multiply(dA, one - A * A, out=out)
     if name == "sigmoid":
-        return np.multiply(dA, A * (1 - A), out=out)
+        return np.multiply(dA, A * (one - A), out=out)
     if name == "identity":
         return dA
     raise ValueError(f"unknown activation {name!r}")

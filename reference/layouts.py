@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.formats import accumulator, product, total, wide
+
 Array = NDArray[Any]
 
 
@@ -31,24 +33,24 @@ class Columns:
     @staticmethod
     def affine(W: Array, A: Array, b: Array) -> Array:
         """``Z = W A + b``: (out, in) (in, m) + (out, 1) -> (out, m)."""
-        Z = W @ A
+        Z = product(W, A)
         Z += b
         return Z
 
     @staticmethod
     def back(W: Array, dZ: Array) -> Array:
         """``dA = W^T dZ``: (in, out) (out, m) -> (in, m)."""
-        return W.T @ dZ
+        return product(W.T, dZ)
 
     @staticmethod
     def weight_gradient(dZ: Array, A: Array) -> Array:
         """``dW = dZ A^T``: (out, m) (m, in) -> (out, in)."""
-        return dZ @ A.T
+        return product(dZ, A.T)
 
     @staticmethod
     def bias_gradient(dZ: Array) -> Array:
         """``db = sum over samples of dZ``: (out, m) -> (out, 1)."""
-        return dZ.sum(axis=1, keepdims=True)
+        return total(dZ, axis=1)
 
 
 class Rows:
@@ -69,24 +71,24 @@ class Rows:
     @staticmethod
     def affine(W: Array, A: Array, b: Array) -> Array:
         """``Z = A W + b``: (m, in) (in, out) + (1, out) -> (m, out)."""
-        Z = A @ W
+        Z = product(A, W)
         Z += b
         return Z
 
     @staticmethod
     def back(W: Array, dZ: Array) -> Array:
         """``dA = dZ W^T``: (m, out) (out, in) -> (m, in)."""
-        return dZ @ W.T
+        return product(dZ, W.T)
 
     @staticmethod
     def weight_gradient(dZ: Array, A: Array) -> Array:
         """``dW = A^T dZ``: (in, m) (m, out) -> (in, out)."""
-        return A.T @ dZ
+        return product(A.T, dZ)
 
     @staticmethod
     def bias_gradient(dZ: Array) -> Array:
         """``db = sum over samples of dZ``: (m, out) -> (1, out)."""
-        return dZ.sum(axis=0, keepdims=True)
+        return total(dZ, axis=0)
 
 
 class SequentialColumns(Columns):
@@ -104,11 +106,11 @@ class SequentialColumns(Columns):
 
     @classmethod
     def _product(cls, left: Array, right: Array) -> Array:
-        total = np.zeros((left.shape[0], right.shape[1]), left.dtype)
-        part = np.empty_like(total)
+        result = np.zeros((left.shape[0], right.shape[1]), accumulator(left.dtype))
+        part = np.empty_like(result)
         for block in cls._blocks(left.shape[1]):
-            total += np.matmul(left[:, block], right[block], out=part)
-        return total
+            result += np.matmul(left[:, block], right[block], out=part)
+        return result.astype(left.dtype, copy=False)
 
     @classmethod
     def affine(cls, W: Array, A: Array, b: Array) -> Array:  # type: ignore[override]
@@ -128,7 +130,7 @@ class SequentialColumns(Columns):
     @staticmethod
     def bias_gradient(dZ: Array) -> Array:
         """As :meth:`Columns.bias_gradient`, one sample after the other."""
-        return np.add.accumulate(dZ, axis=1)[:, -1:]
+        return np.add.accumulate(wide(dZ), axis=1)[:, -1:].astype(dZ.dtype, copy=False)
 
 
 Layout = type[Columns] | type[Rows]

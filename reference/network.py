@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from backproof.network import Network
 from backproof.training import Parameters, Step, Training
 from reference.activations import activate, through
+from reference.formats import wide
 from reference.initialisation import initial_parameters
 from reference.layouts import LAYOUTS, Layout, SequentialColumns
 from reference.output import objective, output, output_delta
@@ -66,8 +67,8 @@ def backpropagate(
     """
     activations, Z = forward(network, parameters, X, layout, observed)
     A_L = None if network.joint else output(network, Z, layout)
-    value = objective(network, parameters, Z, A_L, Y, layout)
-    dZ = output_delta(network, Z, A_L, Y, layout, observed)
+    value = objective(network, parameters, wide(Z), None if A_L is None else wide(A_L), Y, layout)
+    dZ = output_delta(network, wide(Z), A_L, Y, layout, observed).astype(Z.dtype, copy=False)
     gradients = {}
     for layer in range(network.depth, 0, -1):
         A = activations.pop()
@@ -113,13 +114,13 @@ def record(training: Training, summation: str = "default") -> Iterator[Step]:
     layout = SequentialColumns if summation == "sequential" else LAYOUTS[network.layout]
     parameters = _native(training, layout)
     for index, samples, X, Y in _batches(training, layout):
-        alpha = network.step_size(X.shape[1 - layout.class_axis])
+        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis]))
         observed: Tensors = dict(parameters)
         value, gradients = backpropagate(network, parameters, X, Y, layout, observed)
         parameters = {name: parameters[name] - alpha * gradients[f"d{name}"] for name in parameters}
         observed |= gradients | {f"{name}_next": array for name, array in parameters.items()}
         tensors = {name: layout.to_canonical(array) for name, array in observed.items()}
-        yield Step(index, samples, tensors | {"loss": np.asarray(value)})
+        yield Step(index, samples, tensors | {"loss": np.asarray(value, training.dtype)})
 
 
 def train(training: Training) -> Parameters:
@@ -128,7 +129,7 @@ def train(training: Training) -> Parameters:
     layout = LAYOUTS[network.layout]
     parameters = _native(training, layout)
     for _, _, X, Y in _batches(training, layout):
-        alpha = network.step_size(X.shape[1 - layout.class_axis])
+        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis]))
         _, gradients = backpropagate(network, parameters, X, Y, layout)
         for name in parameters:
             parameters[name] -= alpha * gradients[f"d{name}"]

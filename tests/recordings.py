@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from backproof.recording import DATA, MANIFEST, STEPS, Recording, RecordingWriter, Source, step_file
+from backproof.recording import Recording, RecordingWriter, Source
+from backproof.recording.layout import DATA, MANIFEST, STEPS, step_file
 from backproof.training import Step, fingerprint
 from reference import network as reference
 from tests.support import BY_NAME, training

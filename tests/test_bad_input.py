@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from backproof.files import save_tensors, sealed, unsealed
-from backproof.recording import DATA, MANIFEST, STEPS, RecordingWriter, Source, step_file
+from backproof.recording import RecordingWriter, Source
+from backproof.recording.layout import DATA, MANIFEST, STEPS, step_file
 from backproof.training import Training
 from reference.network import record
 from tests.cli_support import call, enter, project

@@ -114,6 +114,13 @@ def test_engine_imports_no_other_room(name):
     assert imports(at_import(tree(name))) - sys.stdlib_module_names <= known
 
 
+@pytest.mark.parametrize("name", [name for name in ENGINE if name.startswith("backproof/report/")])
+def test_reports_are_made_of_evidence_alone(name):
+    """Rendering them runs nothing, so it imports nothing that does."""
+    imported = {node.module for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom)}
+    assert not imported & {f"backproof.{module}" for module in ("cli", "commands", "config", "runs", "verify")}
+
+
 @pytest.mark.parametrize("name", REFERENCE)
 def test_reference_imports_numpy_and_the_engine(name):
     assert anywhere(name) <= {"numpy", "backproof", "reference", ".", "threadpoolctl"}

@@ -13,6 +13,7 @@ from benchmarks.calibration import Tally, calibrate, judge
 from benchmarks.random_networks import DEEPEST, MOST_SAMPLES, WIDEST, WORK, random_case, random_sizes, work
 from reference import network as reference
 from reference.initialisation import initial_parameters
+from tests.cli_support import INSTALLED
 
 SMALL = 3e5
 """Work of the largest case here; the benchmark has the others."""
@@ -58,7 +59,7 @@ def test_honest_random_networks_raise_no_alarm(capsys):
     calibrate(SEEDS, tally, jax_every=NO_JAX)
     assert tally.cases == len(SEEDS) == 40
     assert sum(line.checks for (kind, _, _), line in tally.lines.items() if kind == "agreement") > 100
-    assert tally.checks > 100 * tally.cases
+    assert tally.checks > 50 * tally.cases * len(set(INSTALLED) - {"jax"})
     assert not tally.alarms, capsys.readouterr().out
 
 

@@ -79,6 +79,20 @@ def test_networks_says_what_is_not_installed(tmp_path, capsys, monkeypatch):
     assert outcome.code == 0 and "mine (not installed)" in outcome.out
 
 
+def test_networks_imports_no_implementation(tmp_path, capsys, monkeypatch):
+    """Frameworks take seconds; and a module that is broken is told of where it is used."""
+    code = (
+        "import sys; from backproof.cli import main; main(['networks'])\n"
+        "print(sorted({'torch', 'jax', 'implementations', 'reference'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.endswith("\n[]\n")
+    enter(project(tmp_path, "1 / 0\n"), monkeypatch)
+    outcome = call(capsys, "networks")
+    assert outcome.code == 0 and "implementations: mine\n" in outcome.out
+    call(capsys, *RUN).refused("ZeroDivisionError")
+
+
 # Exit codes
 
 

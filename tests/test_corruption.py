@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from backproof.errors import BackproofError
 from backproof.files import sealed, unsealed
-from backproof.recording import MANIFEST, STEPS, Recording, step_file
+from backproof.recording import Recording
+from backproof.recording.layout import MANIFEST, STEPS, step_file
 from tests.recordings import FILES, WRITTEN, content, write
 from tests.refusals import refusal
 

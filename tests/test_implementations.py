@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,23 @@ def test_versions_and_threads_are_told(implementation: str) -> None:
     assert implementation in versions
     assert all(version[0].isdigit() for version in versions.values())
     assert isinstance(module.threads(), int) and module.threads() >= 1
+
+
+def test_torch_tells_where_its_tensors_lie() -> None:
+    torch = pytest.importorskip("torch")
+    module: Any = load("torch")
+    with torch.device("meta"):  # where new tensors would lie; what is made of NumPy's arrays does not
+        assert module.device() == "cpu"
+
+
+def test_jax_tells_where_its_arrays_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax = pytest.importorskip("jax")
+    module: Any = load("jax")
+    (where,) = jax.numpy.ones(3).devices()
+    assert module.device().startswith(where.platform)
+    accelerator = SimpleNamespace(devices=lambda: [SimpleNamespace(platform="gpu", device_kind="NVIDIA H100")])
+    monkeypatch.setattr(module, "jnp", SimpleNamespace(zeros=lambda shape: accelerator))
+    assert module.device() == "gpu (NVIDIA H100)"
 
 
 def test_torch_draws_no_random_number() -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from backproof.errors import BackproofError
-from backproof.recording import STEPS, Recording, RecordingWriter, Source, step_file
+from backproof.recording import Recording, RecordingWriter, Source
+from backproof.recording.layout import STEPS, step_file
 from backproof.training import Step, fingerprint
 from reference import network as reference
 from tests.recordings import WRITTEN, content, write

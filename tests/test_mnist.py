@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+import requests
 
 from backproof import data
 from tests.idx_files import IMAGES, LABELS, X3, Y3, encode, fill
@@ -128,6 +130,33 @@ def test_wrong_hash_leaves_nothing_on_disk(tmp_path, mirror, monkeypatch):
     message = refusal(lambda: data.load("mnist"))
     assert "wrong MD5" in message and data.FOLDER_VARIABLE in message and "--data DIR" in message
     assert cached(tmp_path) == []
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_only(mirror, capsys, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    data.load("mnist")
+    assert ("B/s]" in capsys.readouterr().err) == terminal
+
+
+@pytest.mark.parametrize("there", [0, 1])
+def test_an_interrupted_download_leaves_nothing_of_its_file(tmp_path, mirror, monkeypatch, there):
+    whole, begun = requests.Response.iter_content, []
+
+    def interrupted(response, chunk_size):
+        begun.append(response.url)
+        for chunk in whole(response, 64):
+            yield chunk
+            if len(begun) > there:
+                assert len(cached(tmp_path)) == there + 1  # half of a file, under another name
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(requests.Response, "iter_content", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            data.load("mnist")
+    assert cached(tmp_path) == [f"{IMAGES}.gz"][:there]
+    assert data.load("mnist").samples == 3
 
 
 def test_no_network(tmp_path, mirror, unreachable, monkeypatch):

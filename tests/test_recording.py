@@ -15,7 +15,8 @@ import pytest
 from backproof.equation_check import EquationChecker
 from backproof.files import describe, load_tensors, save_tensors
 from backproof.network import Network
-from backproof.recording import Recording, RecordingWriter, Source, step_file
+from backproof.recording import Recording, RecordingWriter, Source
+from backproof.recording.layout import step_file
 from backproof.training import Step, Training
 from backproof.trajectory import Continuity
 from reference import network as reference

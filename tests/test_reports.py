@@ -12,10 +12,11 @@ from urllib.parse import unquote
 import pytest
 
 from backproof.equations import equations
+from backproof.evidence import SCHEMA
 from backproof.report import store
 from backproof.report.render import render
 from backproof.settings import Settings
-from backproof.verify import SCHEMA, summarise, verify_network
+from backproof.verify import summarise, verify_network
 from reference import network as reference
 from tests.cli_support import call, enter, faulty, files_in, project, summary_of
 from tests.support import BY_NAME, Network, training
@@ -185,7 +186,7 @@ def test_hostile_names_stay_text(tmp_path):
     finding = {"step": 0, "layer": 1, "quantity": HOSTILE, "kind": "x", "verdict": "bug"}
     finding["message"] = f"a\n\n# b {HOSTILE}"
     facts["implementations"][HOSTILE]["findings"] = [finding]
-    made = {"versions": {HOSTILE: HOSTILE}, "threads": 1}
+    made = {"versions": {HOSTILE: HOSTILE}, "device": HOSTILE, "threads": 1}
     where = {"python": "3", "machine": HOSTILE, "implementations": {HOSTILE: made}}
     name = given.network.name
     store.write_layers(tmp_path, name, facts)

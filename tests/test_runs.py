@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from backproof.errors import BackproofError
+from backproof.recording import Recording
 from backproof.runs import GuardedReference, source_of, steps_of
 from backproof.training import Step
 from backproof.verify import verify_network
 from reference import network as reference
+from tests.cli_support import call, enter, faulty, project, summary_of
 from tests.support import BY_NAME, training
 
 GIVEN = training(BY_NAME["five_layer"], 9, batches=(None, None, None))
@@ -54,8 +56,16 @@ def test_a_reference_that_breaks_its_contract_is_refused(change, said):
 
 def test_a_reference_that_ends_early_leaves_no_step_unjudged():
     """A wrong last step must not slip through because the reference has no such step."""
-    with pytest.raises(BackproofError, match="the reference left 2 steps"):
-        verify_network(GIVEN, {"mine": reference}, guarded(lambda steps: steps[:-1] if len(steps) == 3 else steps))
+
+    def wrong(given):
+        *good, last = reference.record(given)
+        yield from good
+        yield replace(last, tensors={**last.tensors, "db1": last.tensors["db1"] + 1})
+
+    facts = verify_network(GIVEN, {"mine": SimpleNamespace(record=wrong)}, guarded(lambda steps: steps[:2]))
+    assert [f["step"] for f in facts["implementations"]["mine"]["findings"]] == [2] * 3  # equation, update, agreement
+    with pytest.raises(BackproofError, match="the reference left 0 steps of five_layer, not 1"):
+        verify_network(GIVEN, {"mine": reference}, guarded(lambda steps: []))
 
 
 def test_a_reference_without_summation_is_told_so():
@@ -85,6 +95,32 @@ def test_what_is_no_step_is_refused(step):
 def test_what_is_no_source_is_refused(versions, threads):
     with pytest.raises(BackproofError, match="must return"):
         source_of("mine", SimpleNamespace(versions=lambda: versions, threads=lambda: threads))
+
+
+def speaking(**more):
+    return SimpleNamespace(versions=lambda: {"numpy": "2"}, threads=lambda: 1, **more)
+
+
+def test_the_device_is_the_cpu_unless_the_module_says_another():
+    assert source_of("mine", speaking()).device == "cpu"
+    assert source_of("mine", speaking(device=lambda: "gpu (a kind)")).device == "gpu (a kind)"
+
+
+@pytest.mark.parametrize("device", [lambda: None, lambda: "", lambda: 0, "cuda"])
+def test_what_is_no_device_is_refused(device):
+    with pytest.raises(BackproofError, match=r"device\(\) must return a name|asked for .* device: 'str' object is not"):
+        source_of("mine", speaking(device=device))
+
+
+def test_the_device_is_recorded_and_shown(tmp_path, capsys, monkeypatch):
+    enter(project(tmp_path, faulty("") + "def device(): return 'abacus 7'\n"), monkeypatch)
+    assert call(capsys, "verify", "--samples", 12, "--steps", 1, "--keep-recordings").code == 0
+    assert summary_of(tmp_path / "reports")["environment"]["implementations"]["mine"]["device"] == "abacus 7"
+    (row,) = [line for line in (tmp_path / "reports" / "README.md").read_text().splitlines() if "abacus" in line]
+    assert [cell.strip() for cell in row.split("|")][1:4:2] == ["mine", "abacus 7"]
+    recorded = tmp_path / "reports" / "recordings" / "small" / "mine"
+    assert Recording(recorded).source.device == "abacus 7"
+    assert ", abacus 7, " in call(capsys, "check", recorded).out
 
 
 @pytest.mark.parametrize("parameters", [None, {"W1": [1.0]}, {"W1": np.full((2, 2), np.nan, "float32")}])

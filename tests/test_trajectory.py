@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -136,3 +137,18 @@ def test_a_wrong_learning_rate_leaves_the_envelope() -> None:
     wrong = replace(here, network=replace(NETWORK, learning_rate=1.001 * NETWORK.learning_rate))
     for step, free in zip(reference.record(wrong), free_run(Replicas(here, reference)), strict=True):
         assert free.distance(after_update(step)) > 100 * free.envelope
+
+
+def test_nothing_of_a_step_is_held_while_the_next_one_waits() -> None:
+    here = training(NETWORK, 5000, batches=(None, None))
+    tracemalloc.start()
+    try:
+        replicas, before = Replicas(here, reference), tracemalloc.get_traced_memory()[0]
+        next(free := free_run(replicas))
+        held = tracemalloc.get_traced_memory()[0] - before
+        assert sum(1 for _ in free) == 1
+    finally:
+        tracemalloc.stop()
+    # The data in float64 is shared; of each replica only where its samples came from, and its parameters, stay.
+    shared = replicas.truth.X.nbytes + replicas.truth.Y.nbytes + len(replicas.permutations) * 2 * 8 * here.samples
+    assert shared < held < shared + here.X.nbytes / 2

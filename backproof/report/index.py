@@ -75,7 +75,7 @@ def page(summary: Json) -> str:
         "## Layers",
         markdown(list(_links(summary)), ["network", "architecture", "note", "layers"]),
         "## Made with",
-        markdown(list(_versions(where)), ["what", "version", "threads"]),
+        markdown(list(_versions(where)), ["what", "version", "device", "threads"]),
         "`summary.json` holds the same facts for programs. `backproof verify` makes all of this anew; "
         "`backproof report` renders it again from the evidence beside each page.",
     ]
@@ -111,7 +111,7 @@ def _links(summary: Json) -> Iterator[list[str]]:
 
 
 def _versions(where: Json) -> Iterator[list[str]]:
-    yield ["Python", text(f"{where['python']} on {where['machine']}"), ""]
+    yield ["Python", text(f"{where['python']} on {where['machine']}"), "", ""]
     for name, made in where["implementations"].items():
         versions = ", ".join(f"{package} {version}" for package, version in made["versions"].items())
-        yield [text(name), text(versions), str(made["threads"])]
+        yield [text(name), text(versions), text(made["device"]), str(made["threads"])]

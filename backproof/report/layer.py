@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from backproof.batches import by_sample
 from backproof.evidence import BINS, Json
 from backproof.report.tables import code, element, markdown, number, percent, precise, shape, text
 
@@ -24,8 +25,8 @@ def page(network: str, facts: Json, layer: Json, dtype: str) -> str:
         facts: the network's part of the summary.
         layer: the layer's evidence.
     """
-    parts = [*_head(network, facts, layer, dtype), *_findings(facts, layer), *_equations(layer), *_agreement(layer)]
-    parts += [*_spread(layer), *_unchecked(facts, layer)]
+    parts = [*_head(network, facts, layer, dtype), *_findings(facts, layer), *_equations(facts, layer)]
+    parts += [*_agreement(layer), *_spread(layer), *_unchecked(facts, layer)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -36,7 +37,7 @@ def _head(network: str, facts: Json, layer: Json, dtype: str) -> Iterator[str]:
     yield f"# {text(network)}, layer {n} of {depth}"
     u = facts["unit_roundoff"]
     yield (
-        f"{sizes[n - 1]} → {sizes[n]} units, {specification['activations'][n - 1]}; {facts['samples']} samples, "
+        f"{sizes[n - 1]} → {sizes[n]} units, {specification['activations'][n - 1]}; {_samples(facts)}, "
         f"{steps} steps, {dtype} (unit roundoff u = {u:.3g}). [All networks](../README.md)"
     )
 
@@ -72,17 +73,33 @@ def _wrong(name: str, findings: list[Json]) -> Iterator[str]:
         yield f"- **{text(name)}**, end to end: {which} disagree with the reference; {one}"
 
 
-def _equations(layer: Json) -> Iterator[str]:
+def _samples(facts: Json) -> str:
+    samples, smallest, largest = facts["samples"], facts["batches"]["smallest"], facts["batches"]["largest"]
+    if smallest == samples:
+        return f"{samples} samples"
+    partial = f", the smallest of {smallest}" if smallest < largest else ""
+    return f"{samples} samples in batches of {largest}{partial}"
+
+
+def _shape(quantity: str, sizes: list[int], facts: Json) -> str:
+    """Of the largest batch, with the smallest one's where a batch is partial: ``50 × 10–20``."""
+    smallest, largest = facts["batches"]["smallest"], facts["batches"]["largest"]
+    partial = by_sample(quantity) and smallest < largest
+    return f"{sizes[0]} × {smallest}–{largest}" if partial else shape(sizes)
+
+
+def _equations(facts: Json, layer: Json) -> Iterator[str]:
     yield "## Do its equations hold?"
     yield (
         "Each recorded array against the same equation evaluated in float64 on the recorded operands. *Ratio*: the "
         "largest residual in units of rounding; *ceiling*: what no rounding can pass; *used*: the largest part of an "
-        "element's budget."
+        "element's budget; *worst element*: the one that used it, as [unit, sample] of a Z, A, dA or dZ, where the "
+        "sample is counted in the data and not in the batch."
     )
     rows = [
         [
-            entry["text"], shape(entry["shape"]), text(name), number(by["ratio"]), number(by["ceiling"]),
-            percent(by["fraction"]), element(target, by["worst"]["index"], entry["shape"]),
+            entry["text"], _shape(target, entry["shape"], facts), text(name), number(by["ratio"]),
+            number(by["ceiling"]), percent(by["fraction"]), element(target, by["worst"]["index"], entry["shape"]),
             precise(by["worst"]["recorded"]),
             precise(by["worst"]["exact"]), str(by["worst"]["step"]), by["verdict"],
         ]

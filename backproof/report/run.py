@@ -10,18 +10,19 @@ from backproof.report.tables import element, number, percent, plain, precise
 
 def terminal(recording: Recording, judge: Judge) -> str:
     """One recording: a line for each equation, then the verdict."""
+    shapes = recording.network.shapes(judge.batches.largest)
     rows = [
         [
             evidence.text, number(evidence.ratio), number(evidence.ceiling), percent(evidence.fraction),
-            element(target, evidence.worst["index"], evidence.shape), precise(evidence.worst["recorded"]),
+            element(target, evidence.worst["index"], shapes[target]), precise(evidence.worst["recorded"]),
             precise(evidence.worst["exact"]), str(evidence.worst["step"]), evidence.verdict.word,
         ]
         for target, evidence in judge.equations.items()
         if evidence.steps
     ]  # fmt: skip
     headers = ["equation", "ratio", "ceiling", "used", "worst element", "recorded", "exact", "step", "verdict"]
-    title = f"{recording.network.name} by {_who(recording)}, {judge.steps} steps, {recording.dtype}"
-    return "\n\n".join([title, plain(rows, headers), _closing(judge)]) + "\n"
+    title = f"{recording.network.name} by {_who(recording)}, {_steps(recording, judge)}"
+    return "\n\n".join([title, plain(rows, headers), *_columns(judge), _closing(judge)]) + "\n"
 
 
 def comparison(first: Recording, second: Recording, result: Comparison) -> str:
@@ -38,14 +39,28 @@ def comparison(first: Recording, second: Recording, result: Comparison) -> str:
     a, b = first.source.implementation, second.source.implementation
     headers = ["quantity", "apart, step 0", "apart, any step", "ULPs", "where", "A", "B", "step"]
     headers += [f"A used ({a})", "A agreement", f"B used ({b})", "B agreement"]
-    title = f"{first.network.name}: A = {_who(first)}, B = {_who(second)}, {first.steps_written} steps, {first.dtype}"
+    judge = result.judges[0]
+    title = f"{first.network.name}: A = {_who(first)}, B = {_who(second)}, {_steps(first, judge)}"
     verdicts = [f"{label}: {_closing(judge)}" for label, judge in zip("AB", result.judges, strict=True)]
-    return "\n\n".join([title, plain(rows, headers), "\n".join(verdicts)]) + "\n"
+    return "\n\n".join([title, plain(rows, headers), *_columns(judge), "\n".join(verdicts)]) + "\n"
+
+
+def _steps(recording: Recording, judge: Judge) -> str:
+    samples = recording.training.samples
+    of = f"{samples}" if judge.batches.smallest == samples else f"{judge.batches} of {samples}"
+    return f"{judge.steps} steps of {of} samples, {recording.dtype}"
+
+
+def _columns(judge: Judge) -> list[str]:
+    """What a column counts, where it could be taken for the place in the batch."""
+    said = "The column of a Z, A, dA or dZ is the sample's index in the data, not its place in the batch."
+    return [said] if judge.batches.gathered else []
 
 
 def _who(recording: Recording) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in recording.source.versions.items())
-    return f"{recording.source.implementation} ({versions}, {recording.source.threads} threads)"
+    source = recording.source
+    return f"{source.implementation} ({versions}, {source.device}, {source.threads} threads)"
 
 
 SHOWN = 5

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from backproof.errors import BackproofError
-from backproof.evidence import Json
+from backproof.evidence import SCHEMA, Json
 from backproof.files import has_keys, replace_file, writing
 from backproof.network import Network
-from backproof.verify import SCHEMA
 
 SUMMARY = "summary.json"
 INDEX = "README.md"
