@@ -1,0 +1,101 @@
+"""Sightings: one array or number under one name at one moment; and what a value holds that is worth one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backproof.tracing.names import OUT, SCALARS, Meaning, parse
+
+LONGEST = 64
+"""A longer list or dict is data and not one entry a layer."""
+DEEPEST = 3
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An array (a copy) or number, what its name means, and where it was made.
+
+    ``scope`` is what holds the name (a call of a function, or an object), ``frame`` the call, ``identity`` the array's
+    own, ``family`` the list or dict that numbers it, ``how`` one of statement, argument, held.
+    """
+
+    kind: str
+    number: int | None
+    label: str
+    value: Array
+    place: str
+    order: int
+    scope: Hashable
+    frame: int
+    identity: int
+    family: str = ""
+    how: str = "statement"
+    new: bool = True
+
+    def within(self, *, kind: str, number: int) -> Sighting:
+        """The same array as another quantity."""
+        return replace(self, kind=kind, number=number)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value inside a value: its source text, what that means, the list that numbered it."""
+
+    label: str
+    meaning: Meaning | None
+    value: Any
+    family: str = ""
+
+
+def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth: int = DEEPEST) -> Iterator[Found]:
+    """The arrays and numbers in a value: itself, or the entries of dicts, lists and tuples, each with its name.
+
+    ``grads["dW1"]`` means what ``dW1`` does; ``weights[0]`` is number 1 of what ``weights`` means, and in
+    ``params[0]["W"]`` the list counts and the entry says what.
+    """
+    meaning = mean(label)
+    if is_array(value) or (meaning and meaning.kind in SCALARS and is_number(value)):
+        yield Found(label, meaning, value)
+    elif depth and (entries := _entries(value)):
+        for key, entry in entries:
+            inner = f"{label}[{key!r}]".replace("'", '"')
+            for found in leaves(inner, entry, mean, depth - 1):
+                own = found.meaning or (meaning if type(key) is int and found.label == inner else None)
+                counted = type(key) is int and own is not None and own.number in (None, OUT)
+                family = f"{label}[]" if counted else found.family
+                number = key + 1 if counted and own is not None else own.number if own else None
+                yield Found(found.label, own and Meaning(own.kind, number), found.value, family)
+
+
+def _entries(value: Any) -> list[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif type(value) in (list, tuple) or (type(value) is np.ndarray and value.dtype == object and value.ndim == 1):
+        pairs = list(enumerate(value))
+    else:
+        return []
+    return [(k, v) for k, v in pairs if type(k) in (str, int)] if len(pairs) <= LONGEST else []
+
+
+def is_array(value: Any) -> bool:
+    """A NumPy array of numbers; a matrix and other subclasses too."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.size > 0
+
+
+def is_number(value: Any) -> bool:
+    """A float: neither a bool nor a count."""
+    return isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def meaning_of(label: str) -> Meaning | None:
+    """What a name means as its source text stands: ``self.W1``, ``grads["dW1"]``, ``layer.weights``, ``z``."""
+    if label.endswith('"]'):
+        return parse(label[:-2].rpartition('["')[2])
+    last = label.rpartition(".")[2]
+    return parse(last) if last.isidentifier() else None

@@ -1,0 +1,148 @@
+"""One training step: which of the sightings of a pass are its quantities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from backproof.tracing import batch, update
+from backproof.tracing.layers import Placed, placed
+from backproof.tracing.ledger import Pass
+from backproof.tracing.network import Network, network_of
+from backproof.tracing.sightings import Array, Sighting
+
+
+@dataclass
+class Step:
+    """The quantities of a step under their canonical keys, each as the sighting that it is.
+
+    ``notes`` say what was chosen or left out and why; ``complete`` that forward and backward were both seen.
+    """
+
+    network: Network
+    quantities: dict[str, Sighting] = field(default_factory=dict)
+    learning_rate: Sighting | None = None
+    notes: list[str] = field(default_factory=list)
+    moved: bool = False
+    """Whether parameters were changed in it, taken as an update or not."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is something of the forward pass, and something of the backward pass or of the update."""
+        kinds = {key.rstrip("0123456789") for key in self.quantities}
+        return bool(kinds & {"Z", "A"}) and bool(kinds & {"dZ", "dW", "dA"} or "W1_next" in self.quantities)
+
+    @property
+    def updated(self) -> bool:
+        """Whether parameters after the step are there."""
+        return any(key.endswith("_next") for key in self.quantities)
+
+    @property
+    def expected(self) -> list[str]:
+        """The keys that a step of this network has, whether it was found or not."""
+        layers = range(1, self.network.depth + 1)
+        forward = [key + str(n) for n in layers for key in ("W", "b", "Z", "A")]
+        backward = [key + str(n) for n in reversed(layers) for key in ("dA", "dZ", "dW", "db")]
+        backward.remove(f"dA{self.network.depth}")
+        after = [f"{key}{n}_next" for n in layers for key in ("W", "b")]
+        return ["X", "Y", *forward, "loss", *backward, *after]
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Key -> array, as the script had it."""
+        return {key: seen.value for key, seen in self.quantities.items()}
+
+    @property
+    def samples(self) -> int:
+        """How many samples the forward pass has; 0 where it cannot be told."""
+        return batch.samples(self.quantities, self.network)
+
+
+def step_of(passed: Pass) -> Step | None:
+    """The step that a pass is, or None where no weights were seen in it."""
+    network = network_of(passed)
+    if network is None:
+        return None
+    step = Step(network, notes=list(dict.fromkeys(passed.changed)))
+    found = placed(passed, network)
+    begun = _first_gradient(found)
+    _backward(step, found, passed)
+    _forward(step, found, begun)
+    _parameters(step, found, begun)
+    batch.one_sample(step.quantities, network)
+    step.quantities |= batch.inputs(found, step.quantities, network, step.notes)
+    step.quantities |= batch.labels(found, step.quantities, network, step.notes)
+    _loss(step, found)
+    update.settle(step, found, passed)
+    return step
+
+
+def _first_gradient(found: Placed) -> int:
+    """When the backward pass began: the first gradient that is no zero-filled accumulator."""
+    orders = [
+        s.order for (kind, _), seen in found.items() if kind in ("dZ", "dA", "dH", "dW", "db")
+        for s in seen if np.any(s.value)
+    ]
+    return min(orders, default=10**12)
+
+
+def _backward(step: Step, found: Placed, passed: Pass) -> None:
+    """The gradients of each layer: the last before its parameters were updated."""
+    for layer in range(1, step.network.depth + 1):
+        for kind in ("dZ", "dA", "dW", "db"):
+            if seen := _during(found.get((kind, layer), []), passed):
+                step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
+        _either_side(step, _during(found.get(("dH", layer), []), passed), layer)
+    step.quantities.pop(f"dA{step.network.depth}", None)
+
+
+def _during(seen: list[Sighting], passed: Pass) -> list[Sighting]:
+    return [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
+
+
+def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
+    """An error of a layer's output: its dA where a delta is there as well, its dZ where it is all there is.
+
+    One that was changed on its way is dA before and dZ after.
+    """
+    if not seen:
+        return
+    last, first = seen[-1], seen[0]
+    if f"dZ{layer}" in step.quantities:
+        step.quantities.setdefault(f"dA{layer}", last.within(kind="dA", number=layer))
+        return
+    step.quantities[f"dZ{layer}"] = last.within(kind="dZ", number=layer)
+    if first.identity == last.identity and first.place != last.place:
+        step.quantities.setdefault(f"dA{layer}", first.within(kind="dA", number=layer))
+
+
+def _forward(step: Step, found: Placed, begun: int) -> None:
+    """Z and A of each layer: the last before the backward pass, with as many samples as the deltas."""
+    for layer in range(1, step.network.depth + 1):
+        delta = step.quantities.get(f"dZ{layer}")
+        for kind in ("Z", "A"):
+            seen = [s for s in found.get((kind, layer), []) if s.value.dtype.kind == "f" and s.value.ndim in (1, 2)]
+            seen = [s for s in seen if s.order < begun] or seen[:1]
+            if delta is not None:
+                alike = [s for s in seen if s.value.shape in (delta.value.shape, delta.value.shape[::-1])]
+                seen = alike or seen
+            if seen:
+                step.quantities[f"{kind}{layer}"] = seen[-1]
+
+
+def _parameters(step: Step, found: Placed, begun: int) -> None:
+    """W and b as the forward pass used them."""
+    for layer in range(1, step.network.depth + 1):
+        for kind in ("W", "b"):
+            seen = found.get((kind, layer), [])
+            if before := [s for s in seen if s.order < begun] or seen[:1]:
+                step.quantities[f"{kind}{layer}"] = before[-1]
+
+
+def _loss(step: Step, found: Placed) -> None:
+    """The last loss that was made after the forward pass of the step."""
+    made = max((s.order for key, s in step.quantities.items() if key[0] in "ZA"), default=0)
+    seen = [s for s in found.get(("loss", 0), []) if s.value.size == 1 and s.order > made]
+    if seen:
+        step.quantities["loss"] = replace(seen[-1], value=np.asarray(seen[-1].value).reshape(()))
