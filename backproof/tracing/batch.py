@@ -32,72 +32,81 @@ def one_sample(quantities: Quantities, network: Network) -> None:
     """Vectors of a single sample become rows: every quantity of a step has samples."""
     for key, seen in list(quantities.items()):
         kind, layer = key.rstrip("0123456789"), key.lstrip("dZA")
-        if kind in SAMPLED and seen.value.ndim == 1 and network.widths and layer.isdigit():
-            if seen.value.shape == (network.widths[int(layer)],):
-                quantities[key] = _as(seen, seen.value.reshape(1, -1))
+        if kind in SAMPLED and network.widths and seen.value.shape == (network.widths[int(layer)],):
+            quantities[key] = replace(seen, value=seen.value.reshape(1, -1))
 
 
-def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[str]) -> Quantities:
+def _alone(value: Array, width: int, beside: Sighting | None) -> Array:
+    """The vector of a single sample, in a column where the layer beside it is one, or else in a row."""
+    if value.shape != (width,):
+        return value
+    columns = beside is not None and beside.value.ndim == 2 and beside.value.shape[1] == 1 < beside.value.shape[0]
+    return value.reshape((-1, 1) if columns else (1, -1))
+
+
+def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[str], since: int) -> Quantities:
     """The X that gives Z1 with W1 and b1, or the last of the right shape."""
     m = samples(quantities, network)
     made = min((s.order for key, s in quantities.items() if key[0] in "ZA"), default=10**12)
     candidates = []
     for s in [*found.get(("X", 0), []), *found.get(("A", 0), [])]:
-        value = _two_dimensional(s.value, m, network.widths[0] if network.widths else 0)
-        if value is not None and value.dtype.kind in "fiu" and s.order < made:
-            candidates.append(_as(s, value))
+        width = network.widths[0] if network.widths else 0
+        value = _alone(s.value, width, quantities.get("Z1", quantities.get("A1"))) if m == 1 else s.value
+        if _are_inputs(value, m, width) and s.order < made:
+            candidates.append(replace(s, value=value))
     if not candidates:
         return {}
 
     def residual(s: Sighting) -> float:
         return min(_products(s.value, quantities), default=1.0)
 
-    return {"X": _best(candidates, residual, "X", "gives Z1 with W1 and b1", notes)}
+    return {"X": _best(candidates, residual, "X", "gives Z1 with W1 and b1", notes, since)}
 
 
-def labels(found: Placed, quantities: Quantities, network: Network, notes: list[str]) -> Quantities:
+def labels(found: Placed, quantities: Quantities, network: Network, notes: list[str], since: int) -> Quantities:
     """The Y for which the output's delta is closest to a multiple of A − Y, or the last of the right shape."""
     m, width = samples(quantities, network), network.widths[-1] if network.widths else 0
     output, delta = (quantities.get(f"{kind}{network.depth}") for kind in ("A", "dZ"))
     candidates = []
     for s in found.get(("Y", 0), []):
-        if s.value.ndim == 0 or (m and m not in s.value.shape and not (m == 1 and s.value.shape == (width,))):
-            continue
-        flat = s.value.ndim == 1 or 1 in s.value.shape
-        if s.value.ndim == 2 and not flat and width and width not in s.value.shape:
-            continue
-        candidates.append(_as(s, s.value.reshape(1, -1)) if m == 1 and s.value.shape == (width,) else s)
+        value = _alone(s.value, width, output or delta) if m == 1 else s.value
+        if value.ndim in (1, 2) and (not m or m in value.shape) and (_flat(value) or not width or width in value.shape):
+            candidates.append(replace(s, value=value))
     if not candidates:
         return {}
 
     def residual(s: Sighting) -> float:
         return _delta_apart(s.value, output, delta)
 
-    return {"Y": _best(candidates, residual, "Y", "gives the output's delta with A", notes)}
+    return {"Y": _best(candidates, residual, "Y", "gives the output's delta with A", notes, since)}
 
 
 def _best(
-    candidates: list[Sighting], residual: Callable[[Sighting], float], key: str, why: str, notes: list[str]
+    candidates: list[Sighting], residual: Callable[[Sighting], float], key: str, why: str, notes: list[str], since: int
 ) -> Sighting:
-    """The least residual; of several the last. Another array under a like name is said."""
+    """The least residual; of several the last. Others that were made in this pass (``since``) are said."""
     with np.errstate(all="ignore"):
         apart = [residual(s) for s in candidates]
     least = min(apart)
     chosen = [s for s, r in zip(candidates, apart, strict=True) if r <= least * 1.001 + 1e-12][-1]
-    others = {s.label for s in candidates if s.identity != chosen.identity} - {chosen.label}
+    tied = least * 1.001 + 1e-12 if least < 1e-3 else -1.0
+    others = {s.label for s in candidates if s.order >= since}
+    others -= {s.label for s, r in zip(candidates, apart, strict=True) if r <= tied or s.identity == chosen.identity}
     if others:
         reason = f"it {why}" if least < 1e-3 else "none fits the step by value; it is the last of its shape"
         notes.append(f"{key} is {chosen.label} and not {', '.join(sorted(others))}: {reason}")
     return chosen
 
 
-def _two_dimensional(value: Array, m: int, width: int) -> Array | None:
-    """The inputs as m × width or width × m, or None if they are not that."""
-    if m == 1 and value.shape == (width,):
-        return value.reshape(1, -1)
-    if value.ndim != 2 or (width and width not in value.shape) or (m and m not in value.shape):
-        return None
-    return None if m and width and value.size != m * width else value
+def _are_inputs(value: Array, m: int, width: int) -> bool:
+    """Whether an array is m × width or width × m."""
+    if value.ndim != 2 or value.dtype.kind not in "fiu":
+        return False
+    return not (m and width) or value.shape in ((m, width), (width, m))
+
+
+def _flat(value: Array) -> bool:
+    return value.ndim == 1 or 1 in value.shape
 
 
 def _products(x: Array, quantities: Quantities) -> Iterator[float]:
@@ -144,7 +153,3 @@ def _distance(first: Array, second: Array) -> float:
     norm = float(np.linalg.norm(second))
     apart = float(np.linalg.norm(first - second))
     return apart / norm if norm > 0 and np.isfinite(apart) else 1.0
-
-
-def _as(seen: Sighting, value: Array) -> Sighting:
-    return replace(seen, value=value)

@@ -17,9 +17,9 @@ from backproof.tracing.statements import MISSING, Statement, Target, attributes,
 
 FOREIGN = ("site-packages", "dist-packages")
 PASSES = frozenset(
-    "forward backward __call__ call activate backprop forward_pass backward_pass forward_prop back_prop backward_prop "
-    "forward_propagation backward_propagation backpropagation feedforward feed_forward".split()
-)
+    f"{way}{rest}" for way in ("forward", "backward", "back", "feed_forward", "feedforward")
+    for rest in ("", "_pass", "_prop", "prop", "_propagation", "_propagate", "propagate")
+) | {"__call__", "call", "activate"}  # fmt: skip
 """Methods in which an object without weights of its own is taken for an activation."""
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -49,7 +49,7 @@ class Capture:
 
     def stop(self) -> None:
         """Trace no more."""
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
         sys.settrace(None)
 
     def called(self, frame: FrameType, event: str, argument: Any) -> Trace | None:
@@ -91,9 +91,7 @@ class Capture:
 class Watch:
     """One frame: the statement that runs in it now, and what was bound by the one before."""
 
-    def __init__(
-        self, capture: Capture, frame: FrameType, serial: int, file: str, lines: dict[int, Statement]
-    ) -> None:
+    def __init__(self, capture: Capture, frame: FrameType, serial: int, file: str, lines: dict[int, Statement]) -> None:
         self.capture, self.serial, self.file, self.lines = capture, serial, file, lines
         self.running: Statement | None = None
         self.owner: Any = None
@@ -139,9 +137,7 @@ class Watch:
             if value is not MISSING and value is not None:
                 self._leaves(target, value, place, frame, "statement", _holder(target, frame, names))
 
-    def _leaves(
-        self, target: Target, value: Any, place: str, frame: FrameType, how: str, holder: Any = None
-    ) -> None:
+    def _leaves(self, target: Target, value: Any, place: str, frame: FrameType, how: str, holder: Any = None) -> None:
         ledger = self.capture.ledger
         for found in leaves(target.label, value, self.capture.mean):
             meaning = found.meaning
@@ -163,8 +159,9 @@ class Watch:
     def _is_layer(self, frame: FrameType) -> bool:
         """Whether the frame's object is one layer: it holds one weight without a number, or is an activation."""
         held = attributes(self.owner)
-        weights = [name for name, value in held.items() if (m := self.capture.mean(name)) and m.kind == "W"
-                   and is_array(value)]
+        weights = [
+            name for name, value in held.items() if (m := self.capture.mean(name)) and m.kind == "W" and is_array(value)
+        ]
         if weights:
             return all((m := self.capture.mean(name)) is not None and m.number is None for name in weights)
         lists = any(isinstance(value, list | tuple | dict) and len(value) > 1 for value in held.values())

@@ -10,7 +10,7 @@ from dataclasses import replace
 from backproof.tracing.ledger import Pass
 from backproof.tracing.names import FORWARD, OUT
 from backproof.tracing.network import GIVEN, Network, is_object
-from backproof.tracing.sightings import Sighting
+from backproof.tracing.sightings import Sighting, meaning_of
 
 PLACED = frozenset({"W", "b", "Z", "A", "dA", "dZ", "dH", "dW", "db"})
 """Kinds that belong to a layer; those of a layer object alone become one of them."""
@@ -80,12 +80,13 @@ def _objects(seen: list[Sighting], network: Network, passed: Pass) -> Iterator[S
     begun = _beginnings(seen, network)
     inner = {s.scope for s in seen if s.kind in ("Z", "dZ")}
     separate = any(scope not in network.objects for scope in begun)
+    activations: dict[int, Hashable] = {}
     for s in seen:
         if (layer := network.objects.get(s.scope)) is not None:
             place = _in_dense(s, layer, s.scope in inner, separate)
         else:
-            place = _in_activation(s, sum(order < begun[s.scope] for order in
-                                          (begun.get(dense, 0) for dense in network.objects)))
+            layer = sum(begun.get(dense, 0) < begun[s.scope] for dense in network.objects)
+            place = _in_activation(s, layer, activations.setdefault(layer, s.scope) == s.scope)
         if place is not None:
             yield s.within(kind=place[0], number=place[1])
 
@@ -113,9 +114,12 @@ def _in_dense(s: Sighting, layer: int, activates: bool, separate: bool) -> tuple
     return None
 
 
-def _in_activation(s: Sighting, layer: int) -> tuple[str, int] | None:
+def _in_activation(s: Sighting, layer: int, first: bool) -> tuple[str, int] | None:
+    """``first``: it is what follows the weights directly, so that its input is their Z."""
     if layer == 0:
         return None
+    if first and s.kind in ("X", "in"):
+        return ("Z", layer)
     kind = {"A": "A", "in_grad": "dZ", "dZ": "dZ", "out_grad": "dA", "dA": "dA", "dH": "dA"}.get(s.kind)
     return (kind, layer) if kind else None
 
@@ -127,13 +131,11 @@ def _calls(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
     for s in seen:
         if network.depth == 1 and s.kind in PLACED:
             yield s.within(kind=s.kind, number=1)
-        elif len(handled := layers.get(s.frame, ())) == 1:
-            place = _in_dense(s, next(iter(handled)), True, False)
+        elif len(handled := layers.get(s.frame, ())) == 1 and _belongs(s, layer := next(iter(handled)), network):
+            place = _in_dense(s, layer, True, False)
             if place is not None:
                 yield s.within(kind=place[0], number=place[1])
-        elif s.kind == "out_grad" and re.search(r"d_?out$", s.label):
-            yield s.within(kind="dH", number=network.depth)
-        elif s.kind == "dH" and s.number is None and not handled:
+        elif (s.kind == "out_grad" and re.search(r"d_?out$", s.label)) or (s.kind == "dH" and not handled):
             yield s.within(kind="dH", number=network.depth)
         elif s.kind in PLACED and s.how == "statement":
             turns[s.frame, s.label, s.kind].append(s)
@@ -141,25 +143,38 @@ def _calls(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
         yield from _turns(kind, group, network)
 
 
+def _belongs(s: Sighting, layer: int, network: Network) -> bool:
+    return s.kind in ("b", "dW", "db") or s.kind not in PLACED or fits(s, network, layer)
+
+
 def _handled(network: Network) -> dict[int, set[int]]:
     """Call -> the layers whose weights it handles under a name without a number."""
     found: dict[int, set[int]] = defaultdict(set)
     for layer, seen in network.weights.items():
         for s in seen:
-            found[s.frame].add(layer)
+            if (meaning := meaning_of(s.label)) is not None and meaning.number is None:
+                found[s.frame].add(layer)
     return found
 
 
 def _turns(kind: str, group: list[Sighting], network: Network) -> Iterator[Sighting]:
+    if kind == "b":
+        yield from (
+            s.within(kind=kind, number=n) for s in group if len(n_of := _possible(s, network)) == 1 for n in n_of
+        )
+        return
     distinct = {s.identity: s for s in group}
     order = list(distinct.values()) if kind in FORWARD else list(distinct.values())[::-1]
     lowest = network.depth - len(order) + 1 if kind in FORWARD else 1
     layers = range(1, network.depth + 1)
     for turn, s in enumerate(order):
-        possible = [layer for layer in layers if fits(s, network, layer)]
+        possible = _possible(s, network)
         by_turn = lowest + turn if len(order) == network.depth or kind in FORWARD else 0
         if len(possible) == 1 and kind not in ("dW", "db"):
             yield s.within(kind=kind, number=possible[0])
         elif by_turn in layers and by_turn in possible and len(order) >= network.depth:
             yield s.within(kind=kind, number=by_turn)
 
+
+def _possible(s: Sighting, network: Network) -> list[int]:
+    return [layer for layer in range(1, network.depth + 1) if fits(s, network, layer)]

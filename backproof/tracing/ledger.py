@@ -52,8 +52,16 @@ class Ledger:
         self._backward = False
 
     def see(
-        self, meaning: Meaning | None, label: str, value: Any, place: str, scope: Hashable, frame: int, family: str,
-        how: str, in_place: bool,
+        self,
+        meaning: Meaning | None,
+        label: str,
+        value: Any,
+        place: str,
+        scope: Hashable,
+        frame: int,
+        family: str,
+        how: str,
+        in_place: bool,
     ) -> None:
         """Enter a value under a name; what is known already and unchanged costs no copy."""
         if self.done:
@@ -82,7 +90,14 @@ class Ledger:
         )
 
     def _changed(
-        self, meaning: Meaning | None, label: str, value: Any, place: str, scope: Hashable, frame: int, family: str,
+        self,
+        meaning: Meaning | None,
+        label: str,
+        value: Any,
+        place: str,
+        scope: Hashable,
+        frame: int,
+        family: str,
         old: Sighting,
     ) -> None:
         own = label == old.label and (frame == old.frame or "." in label)
@@ -107,8 +122,15 @@ class Ledger:
         if seen.kind not in SCALARS:
             self._known[id(value)] = (value, seen)
         if seen.kind in (*PARAMETERS, *SCALARS, "X", "Y", "state"):
-            self._kept[(seen.kind, seen.number, seen.label if seen.number is None else "", seen.family,
-                        seen.scope if seen.number is None and seen.kind in PARAMETERS else 0)] = seen
+            self._kept[
+                (
+                    seen.kind,
+                    seen.number,
+                    seen.label if seen.number is None else "",
+                    seen.family,
+                    seen.scope if seen.number is None and seen.kind in PARAMETERS else 0,
+                )
+            ] = seen
         self._pass.sightings.append(seen)
         if self._sites and (seen.kind in GRADIENTS or self._updates(seen)):
             self._backward = True
@@ -131,7 +153,7 @@ class Ledger:
 
     def close(self, ended: bool) -> None:
         """End the pass that is open; ``ended`` says that nothing of it can be missing."""
-        finished, self._pass = self._pass, Pass()
+        finished, self._pass = self._pass, Pass(sightings=self._begun())
         self._sites.clear()
         finished.closed = ended
         if self._backward and not self.done:
@@ -140,6 +162,15 @@ class Ledger:
         self._backward = False
         self._pass.before = list(self._kept.values())
         self._forget(0)
+
+    def _begun(self) -> list[Sighting]:
+        """What was seen since the last gradient or update: the inputs of the next pass."""
+        ahead: list[Sighting] = []
+        for seen in reversed(self._pass.sightings):
+            if seen.new and seen.how == "statement" and seen.kind in (*GRADIENTS, *PARAMETERS):
+                break
+            ahead.append(seen)
+        return ahead[::-1]
 
     def _look_again(self, finished: Pass) -> None:
         """Parameters that code outside of the script's files changed in place."""

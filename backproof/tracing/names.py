@@ -50,32 +50,70 @@ _HOT = "(?:onehotencoded|onehot|encoded|enc|hot|oh)"
 # (kind, number of a name that carries none, what such names look like); the first that fits is taken.
 PATTERNS: tuple[tuple[str, int | None, tuple[str, ...]], ...] = (
     ("learning_rate", None, ("learningrate|learnrate|lrate|lr|alpha|eta|stepsize|epsilon",)),
-    ("loss", None, ("(?:train|training|batch|data|current|ce|mse|bce|crossentropy)?(?:loss|cost)(?:value|val)?|j|mse",)),
-    ("state", None, (rf"(?:velocity|vel|momentum|mom|moment|rms|adam){_W}\d*", rf"{_W}(?:momentums?|cache)\d*",
-                     r"[vms]d?(?:weights?|ws?)\d*|[vms]db\d*|[vms]b\d+|velocity\d*|velocities|momentum")),
+    (
+        "loss",
+        None,
+        ("(?:train|training|batch|data|current|ce|mse|bce|crossentropy)?(?:loss|cost)(?:value|val)?|j|mse",),
+    ),
+    (
+        "state",
+        None,
+        (
+            rf"(?:velocity|vel|momentum|mom|moment|rms|adam){_W}\d*",
+            rf"{_W}(?:momentums?|cache)\d*",
+            r"[vms]d?(?:weights?|ws?)\d*|[vms]db\d*|[vms]b\d+|velocity\d*|velocities|momentum",
+        ),
+    ),
     ("W", None, (f"{_W}{_AT}", f"{_OF}{_W}")),
     ("b", None, (f"{_B}{_AT}", f"{_OF}{_B}")),
     ("dW", None, (f"{_D}{_W}{_AT}", f"{_D}{_OF}{_W}", f"{_W}{_AT}{_GRAD}", f"{_OF}{_W}{_GRAD}")),
     ("db", None, (f"{_D}{_B}{_AT}", f"{_D}{_OF}{_B}", f"{_B}{_AT}{_GRAD}", f"{_OF}{_B}{_GRAD}")),
     ("in", None, ("aprev|prevactivation|layerinput|ain|preva",)),
-    ("X", None, (f"x{_SET}?|{_SET}x|xs|inputs?|inputdata|inputlayer|inputbatch|batchinputs?|{_SET}?images?|imgs?",
-                 f"features|samples?|pixels|data|{_SET}data|xflat|x{_SET}flat|x{_SET}flatten")),
-    ("Y", None, (f"y{_SET}?|{_SET}y|ys|yt|ytrue|{_SET}?labels?|{_SET}?targets?|t|groundtruth|expected|desired",
-                 f"expectedoutputs?|ylabels?|{_HOT}|{_HOT}y{_SET}?|{_HOT}{_SET}?(?:labels?|targets?)",
-                 f"(?:y{_SET}?|{_SET}?labels?|targets?){_HOT}")),
+    (
+        "X",
+        None,
+        (
+            f"x{_SET}?|{_SET}x|xs|inputs?|inputdata|inputlayer|inputbatch|batchinputs?|{_SET}?images?|imgs?",
+            f"features|samples?|pixels|data|{_SET}data|xflat|x{_SET}flat|x{_SET}flatten",
+        ),
+    ),
+    (
+        "Y",
+        None,
+        (
+            f"y{_SET}?|{_SET}y|ys|yt|ytrue|{_SET}?labels?|{_SET}?targets?|t|groundtruth|expected|desired",
+            f"expectedoutputs?|ylabels?|{_HOT}|{_HOT}y{_SET}?|{_HOT}{_SET}?(?:labels?|targets?)",
+            f"(?:y{_SET}?|{_SET}?labels?|targets?){_HOT}",
+        ),
+    ),
     ("Z", None, (f"{_Z}{_AT}", rf"{_OF}(?:inputs?|in|{_Z})\d?")),
     ("Z", OUT, (_SCORES,)),
-    ("A", None, (f"{_A}{_AT}", f"{_OF}(?:outputs?|out|{_A})", r"(?:h|layer|l|output|out|o)(?P<number>\d+)",
-                 r"(?P<hidden>hiddenlayer|hidden|h)(?P<which>\d*)")),
+    (
+        "A",
+        None,
+        (
+            f"{_A}{_AT}",
+            f"{_OF}(?:outputs?|out|{_A})",
+            r"(?:h|layer|l|output|out|o)(?P<number>\d+)",
+            r"(?P<hidden>hiddenlayer|hidden|h)(?P<which>\d*)",
+        ),
+    ),
     ("A", OUT, (f"{_P}|outputs?|out|o|outputlayer|softmaxoutput",)),
     ("dZ", None, (f"{_D}{_Z}{_AT}", f"deltas?{_AT}", f"{_OF}deltas?", r"d(?P<number>\d+)", f"{_Z}{_AT}{_GRAD}")),
     ("dZ", OUT, (f"{_D}{_SCORES}",)),
-    ("out_grad", None, ("dvalues?|outputgradients?|outputgrads?|gradoutputs?|gradout|dout|upstream|dy|grad|outputerror",)),
+    (
+        "out_grad",
+        None,
+        ("dvalues?|outputgradients?|outputgrads?|gradoutputs?|gradout|dout|upstream|dy|grad|outputerror",),
+    ),
     ("in_grad", None, ("dinputs?|inputgradients?|inputgrads?|gradinputs?|inputerror|dx|daprev|gradin",)),
     ("dA", None, (f"{_D}{_A}{_AT}", f"{_A}{_AT}{_GRAD}")),
     ("dA", OUT, (f"{_D}{_P}",)),
-    ("dH", None, (f"{_D}{_OF}", rf"{_D}(?:h|l|layer|output|out|o)(?P<number>\d+)", f"{_OF}errors?",
-                  f"errors?(?:at)?{_AT}")),
+    (
+        "dH",
+        None,
+        (f"{_D}{_OF}", rf"{_D}(?:h|l|layer|output|out|o)(?P<number>\d+)", f"{_OF}errors?", f"errors?(?:at)?{_AT}"),
+    ),
 )
 _COMPILED = tuple((kind, number, re.compile(form)) for kind, number, forms in PATTERNS for form in forms)
 _LAST = re.compile(r"(d?[WbZA])_?L")

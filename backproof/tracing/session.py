@@ -20,7 +20,9 @@ from backproof.tracing.exchange import Traced, end_in, steps_in
 
 PATIENCE = 15.0
 """Seconds beyond its time that the process has before it is killed: it ends itself unless it hangs outside Python."""
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from backproof.tracing.child import main; del sys.path[0]; main({})"
+BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from backproof.tracing.child import main; del sys.path[0]; main({})"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,10 @@ def trace(
     _refuse(script)
     with tempfile.TemporaryDirectory(prefix="backproof-trace-") as folder:
         job = {
-            "script": os.path.abspath(script), "arguments": arguments, "names": dict(names), "steps": steps,
+            "script": os.path.abspath(script),
+            "arguments": arguments,
+            "names": dict(names),
+            "steps": steps,
             "timeout": timeout,
         }
         (Path(folder) / JOB).write_text(json.dumps(job), encoding="utf-8")
@@ -73,7 +78,9 @@ def trace(
 
 def _refuse(script: Path) -> None:
     if script.suffix == ".ipynb":
-        raise BackproofError(f"{script}: a notebook; save it as a script (jupyter nbconvert --to script) and trace that")
+        raise BackproofError(
+            f"{script}: a notebook; save it as a script (jupyter nbconvert --to script) and trace that"
+        )
     if not script.is_file():
         what = "is a folder" if script.is_dir() else "no such file"
         raise BackproofError(f"{script}: {what}; trace needs the path of a Python script")
@@ -85,7 +92,10 @@ def _run(folder: str, timeout: float, show_output: bool) -> int | None:
     boot = BOOT.format(repr(folder))
     where = None if show_output else subprocess.DEVNULL
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", boot, root], stdin=subprocess.DEVNULL, stdout=where, stderr=where,
+        [sys.executable, "-P", "-c", boot, root],
+        stdin=subprocess.DEVNULL,
+        stdout=where,
+        stderr=where,
         env={**os.environ, "MPLBACKEND": "Agg"},
     )
     try:

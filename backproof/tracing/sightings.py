@@ -67,10 +67,10 @@ def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth:
             inner = f"{label}[{key!r}]".replace("'", '"')
             for found in leaves(inner, entry, mean, depth - 1):
                 own = found.meaning or (meaning if type(key) is int and found.label == inner else None)
-                counted = type(key) is int and own is not None and own.number in (None, OUT)
-                family = f"{label}[]" if counted else found.family
-                number = key + 1 if counted and own is not None else own.number if own else None
-                yield Found(found.label, own and Meaning(own.kind, number), found.value, family)
+                if own is not None and isinstance(key, int) and own.number in (None, OUT):
+                    yield Found(found.label, Meaning(own.kind, key + 1), found.value, f"{label}[]")
+                else:
+                    yield Found(found.label, own, found.value, found.family)
 
 
 def _entries(value: Any) -> list[tuple[str | int, Any]]:

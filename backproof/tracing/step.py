@@ -67,42 +67,46 @@ def step_of(passed: Pass) -> Step | None:
     step = Step(network, notes=list(dict.fromkeys(passed.changed)))
     found = placed(passed, network)
     begun = _first_gradient(found)
-    _backward(step, found, passed)
+    _backward(step, found)
     _forward(step, found, begun)
     _parameters(step, found, begun)
     batch.one_sample(step.quantities, network)
-    step.quantities |= batch.inputs(found, step.quantities, network, step.notes)
-    step.quantities |= batch.labels(found, step.quantities, network, step.notes)
+    since = min((s.order for s in passed.sightings if s.new), default=0)
+    step.quantities |= batch.inputs(found, step.quantities, network, step.notes, since)
+    step.quantities |= batch.labels(found, step.quantities, network, step.notes, since)
     _loss(step, found)
     update.settle(step, found, passed)
+    step.quantities.pop(f"dA{network.depth}", None)  # the loss and the output's activation are one equation
     return step
 
 
 def _first_gradient(found: Placed) -> int:
     """When the backward pass began: the first gradient that is no zero-filled accumulator."""
     orders = [
-        s.order for (kind, _), seen in found.items() if kind in ("dZ", "dA", "dH", "dW", "db")
-        for s in seen if np.any(s.value)
+        s.order
+        for (kind, _), seen in found.items()
+        if kind in ("dZ", "dA", "dH", "dW", "db")
+        for s in seen
+        if np.any(s.value)
     ]
     return min(orders, default=10**12)
 
 
-def _backward(step: Step, found: Placed, passed: Pass) -> None:
+def _backward(step: Step, found: Placed) -> None:
     """The gradients of each layer: the last before its parameters were updated."""
     for layer in range(1, step.network.depth + 1):
         for kind in ("dZ", "dA", "dW", "db"):
-            if seen := _during(found.get((kind, layer), []), passed):
+            if seen := _arrays(found.get((kind, layer), [])):
                 step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
-        _either_side(step, _during(found.get(("dH", layer), []), passed), layer)
-    step.quantities.pop(f"dA{step.network.depth}", None)
+        _either_side(step, _arrays(found.get(("dH", layer), [])), layer)
 
 
-def _during(seen: list[Sighting], passed: Pass) -> list[Sighting]:
+def _arrays(seen: list[Sighting]) -> list[Sighting]:
     return [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
 
 
 def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
-    """An error of a layer's output: its dA where a delta is there as well, its dZ where it is all there is.
+    """An error of a layer's output: its dA where a delta is there as well; open (``dH``) where it is all there is.
 
     One that was changed on its way is dA before and dZ after.
     """
@@ -111,16 +115,17 @@ def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
     last, first = seen[-1], seen[0]
     if f"dZ{layer}" in step.quantities:
         step.quantities.setdefault(f"dA{layer}", last.within(kind="dA", number=layer))
-        return
-    step.quantities[f"dZ{layer}"] = last.within(kind="dZ", number=layer)
-    if first.identity == last.identity and first.place != last.place:
+    elif first.identity == last.identity and first.order != last.order and first.value is not last.value:
+        step.quantities[f"dZ{layer}"] = last.within(kind="dZ", number=layer)
         step.quantities.setdefault(f"dA{layer}", first.within(kind="dA", number=layer))
+    else:
+        step.quantities[f"dH{layer}"] = last
 
 
 def _forward(step: Step, found: Placed, begun: int) -> None:
     """Z and A of each layer: the last before the backward pass, with as many samples as the deltas."""
     for layer in range(1, step.network.depth + 1):
-        delta = step.quantities.get(f"dZ{layer}")
+        delta = step.quantities.get(f"dZ{layer}", step.quantities.get(f"dH{layer}"))
         for kind in ("Z", "A"):
             seen = [s for s in found.get((kind, layer), []) if s.value.dtype.kind == "f" and s.value.ndim in (1, 2)]
             seen = [s for s in seen if s.order < begun] or seen[:1]

@@ -14,6 +14,8 @@ from backproof.tracing.sightings import Array, Sighting
 if TYPE_CHECKING:
     from backproof.tracing.step import Step
 
+ALONG = 1e-4
+"""Part of a gradient that may stand across its product for it to count as used: activations' derivatives vary more."""
 FITS = 1e-3
 """A learning rate is recognised in the update when it explains it up to this: names decide otherwise."""
 
@@ -46,6 +48,7 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
         step.quantities |= {f"{key}_next": s for key, s in changed.items()}
         if passed.closed:
             _left_alone(step, changed)
+    _open_errors(step)
     if _uphill(step):
         step.notes.append("the script's gradients point uphill (Y − A) and it adds them: all are read with a minus")
         for key in [key for key in step.quantities if key[0] == "d"]:
@@ -62,15 +65,16 @@ def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
             key = f"{kind}{layer}"
             before = step.quantities.get(key)
             after = [s for s in found.get((kind, layer), []) if before is not None and s.order > before.order]
-            if before is not None and after and not _same(after[-1].value, before.value):
-                if not _one_element(after[-1].value, before.value):
-                    result[key] = after[-1]
+            if before is not None and after and _moves(after[-1].value, before.value):
+                result[key] = after[-1]
     return result
 
 
-def _one_element(after: Array, before: Array) -> bool:
-    """Whether it looks like the probe of a numerical gradient and not like an update."""
-    return after.shape == before.shape and before.size > 1 and int(np.sum(after != before)) == 1
+def _moves(after: Array, before: Array) -> bool:
+    """Whether it is an update: one changed element of many is the probe of a numerical gradient."""
+    if _same(after, before):
+        return False
+    return after.shape != before.shape or before.size == 1 or int(np.sum(after != before)) > 1
 
 
 def _left_alone(step: Step, changed: dict[str, Sighting]) -> None:
@@ -81,24 +85,63 @@ def _left_alone(step: Step, changed: dict[str, Sighting]) -> None:
                 step.notes.append(f"{key} ({step.quantities[key].label}) was not changed by the update")
 
 
-def _movement(step: Step, layer: int) -> tuple[Array, Array] | None:
-    """What the update added to W, and dW: as recorded, or from A and dZ where the script gave it no name."""
+def _open_errors(step: Step) -> None:
+    """An error that may be dZ or dA is dZ if the weights move along its product with the inputs, and dA otherwise."""
+    for layer in range(1, step.network.depth + 1):
+        if (seen := step.quantities.pop(f"dH{layer}", None)) is None:
+            continue
+        recorded = step.quantities.get(f"dW{layer}")
+        moved = recorded.value if recorded is not None else _moved(step, layer)
+        product = None if moved is None else _product(step, layer, seen, moved.shape)
+        before = step.quantities.get(f"W{layer}") if recorded is None else None
+        used = moved is not None and product is not None and _along(moved, product, before)
+        step.quantities.setdefault(f"{'dZ' if used else 'dA'}{layer}", seen)
+
+
+def _along(moved: Array, product: Array, before: Sighting | None) -> bool:
+    """Whether one is a multiple of the other; the difference of two weights carries their rounding."""
+    first, second = moved.ravel().astype(np.float64), product.ravel().astype(np.float64)
+    with np.errstate(all="ignore"):
+        length, norm = float(np.linalg.norm(first)), float(second @ second)
+        if not (length > 0 and norm > 0):
+            return False
+        rest = float(np.linalg.norm(first - (first @ second) / norm * second)) / length
+        rounding = 0.0 if before is None else float(np.linalg.norm(before.value)) / length
+        return rest < ALONG + 4 * float(np.finfo(moved.dtype).eps) * rounding
+
+
+def _moved(step: Step, layer: int) -> Array | None:
+    """What the update added to W."""
     before, after = step.quantities.get(f"W{layer}"), step.quantities.get(f"W{layer}_next")
     if before is None or after is None or before.value.shape != after.value.shape:
         return None
-    moved = after.value - before.value
-    if (gradient := step.quantities.get(f"dW{layer}")) is not None:
-        return (moved, gradient.value) if gradient.value.shape == moved.shape else None
-    delta, lower = step.quantities.get(f"dZ{layer}"), step.quantities.get(f"A{layer - 1}" if layer > 1 else "X")
-    if delta is None or lower is None:
+    return np.asarray(after.value - before.value)
+
+
+def _movement(step: Step, layer: int) -> tuple[Array, Array] | None:
+    """What the update added to W, and dW: as recorded, or from A and dZ where the script gave it no name."""
+    moved, delta = _moved(step, layer), step.quantities.get(f"dZ{layer}")
+    if moved is None:
+        return None
+    if (recorded := step.quantities.get(f"dW{layer}")) is not None:
+        gradient: Array | None = recorded.value
+    else:
+        gradient = None if delta is None else _product(step, layer, delta, moved.shape)
+    return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
+
+
+def _product(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -> Array | None:
+    """The product of a delta with the layer's inputs, in whatever orientation has a shape."""
+    lower = step.quantities.get(f"A{layer - 1}" if layer > 1 else "X")
+    if lower is None or delta.value.ndim != 2:
         return None
     for left in (lower.value, lower.value.T):
         for right in (delta.value, delta.value.T):
             if left.shape[-1] == right.shape[0] and left.ndim == right.ndim == 2:
                 product = left @ right
                 for turned in (product, product.T):
-                    if turned.shape == moved.shape:
-                        return moved, turned
+                    if turned.shape == shape:
+                        return np.asarray(turned)
     return None
 
 
@@ -125,7 +168,7 @@ def _learning_rate(step: Step, found: Placed) -> Sighting | None:
         apart = [min((_unexplained(float(s.value), step.samples, *pair) for pair in pairs), default=1.0) for s in seen]
     if min(apart) < FITS:
         return seen[apart.index(min(apart))]
-    plain = [s for s in seen if not s.label.rpartition(".")[2].lower() in ("alpha", "epsilon", "eta")]
+    plain = [s for s in seen if s.label.rpartition(".")[2].lower() not in ("alpha", "epsilon", "eta")]
     return (plain or [s for s in seen if not s.label.endswith("epsilon")] or [None])[-1]  # type: ignore[list-item]
 
 

@@ -1,4 +1,5 @@
 """Any depth; parameters, caches and grads in dicts and tuples, linear and activation parts in functions of their own."""
+
 import numpy as np
 from keeping import keep
 

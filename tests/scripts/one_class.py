@@ -1,4 +1,5 @@
 """One class with all the parameters, mini-batches, a cache and a grads dict; samples in rows."""
+
 import numpy as np
 from keeping import keep
 

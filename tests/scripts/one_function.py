@@ -1,4 +1,5 @@
 """Gradient descent inside one function; the output becomes its delta in place; W and b are the first layer's."""
+
 import numpy as np
 from keeping import keep
 

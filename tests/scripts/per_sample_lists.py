@@ -1,11 +1,12 @@
 """Backpropagation of one sample at a time, lists of vectors by layer, sums over the mini-batch."""
+
 import random
 
 import numpy as np
 from keeping import keep
 
 
-class Network(object):
+class Network:
     def __init__(self, sizes):
         self.num_layers = len(sizes)
         self.sizes = sizes
@@ -25,7 +26,7 @@ class Network(object):
             for mini_batch in mini_batches:
                 self.update_mini_batch(mini_batch, eta)
             if test_data:
-                print("Epoch {0}: {1} / {2}".format(j, self.evaluate(test_data), len(test_data)))
+                print(f"Epoch {j}: {self.evaluate(test_data)} / {len(test_data)}")
 
     def update_mini_batch(self, mini_batch, eta):
         global batch_number

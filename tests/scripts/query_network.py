@@ -1,4 +1,5 @@
 """One hidden layer without biases, one record at a time, trained by adding."""
+
 import numpy
 from keeping import keep
 

@@ -1,4 +1,5 @@
 """Layers that learn inside of backward, one sample at a time in columns, mean squared error."""
+
 import numpy as np
 from keeping import keep
 

@@ -1,4 +1,5 @@
 """Lists of matrices by layer, loops over the layers, mini-batches in rows."""
+
 import argparse
 
 import numpy as np

@@ -1,4 +1,5 @@
 """A while loop over mini-batches, layers called hidden and output, binary labels."""
+
 import numpy as np
 from keeping import keep
 
