@@ -132,7 +132,8 @@ def _delta_apart(y: Array, output: Sighting | None, delta: Sighting | None) -> f
     if output is None or delta is None or output.value.shape != delta.value.shape:
         return 1.0
     best = 1.0
-    for turned in (y, y.T, *_one_hot(y, output.value.shape)):
+    alike = [y.reshape(output.value.shape)] if y.size == output.value.size and _flat(y) else [y, y.T]
+    for turned in (*alike, *_one_hot(y, output.value.shape)):
         if turned.shape == output.value.shape:
             difference, seen = (output.value - turned).ravel(), delta.value.ravel()
             norm = float(np.linalg.norm(difference) * np.linalg.norm(seen))

@@ -1,4 +1,4 @@
-"""The folder through which the process that runs the script hands over what it found: arrays, and JSON for each step."""
+"""The folder through which the process that runs the script hands over what it found, and how it ended."""
 
 from __future__ import annotations
 

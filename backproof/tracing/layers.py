@@ -135,7 +135,7 @@ def _calls(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
             place = _in_dense(s, layer, True, False)
             if place is not None:
                 yield s.within(kind=place[0], number=place[1])
-        elif (s.kind == "out_grad" and re.search(r"d_?out$", s.label)) or (s.kind == "dH" and not handled):
+        elif s.kind == "out_grad" and re.search(r"d_?out$", s.label):
             yield s.within(kind="dH", number=network.depth)
         elif s.kind in PLACED and s.how == "statement":
             turns[s.frame, s.label, s.kind].append(s)
@@ -162,6 +162,9 @@ def _turns(kind: str, group: list[Sighting], network: Network) -> Iterator[Sight
         yield from (
             s.within(kind=kind, number=n) for s in group if len(n_of := _possible(s, network)) == 1 for n in n_of
         )
+        return
+    if kind == "dH" and len({s.identity for s in group}) == 1:  # an error without a number is the output's
+        yield from (s.within(kind=kind, number=network.depth) for s in group)
         return
     distinct = {s.identity: s for s in group}
     order = list(distinct.values()) if kind in FORWARD else list(distinct.values())[::-1]

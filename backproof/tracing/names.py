@@ -40,7 +40,7 @@ _D = "(?:deltanabla|nabla|gradients?|grads?|gradof|dlossd?|dcostd?|d[ljce]d|del|
 _GRAD = "(?:gradients?|grads?)"
 _W = "(?:weights?|kernel|thetas?|synapses?|syn|ws|w)"
 _B = "(?:biases|bias|bs|b)"
-_Z = "(?:preactivations?|preacts?|linear|weightedsum|zs|z|nets?)"
+_Z = "(?:preactivations?|preacts?|linear|weightedsums?|zs|z|nets?)"
 _A = "(?:activations?|activated|acts?|as|a|hs)"
 _P = "(?:yhats?|ypreds?|yprobs?|probs?|probas|probabilities|preds?|predictions?|predicted|predictedoutput|p|ps)"
 _SCORES = "(?:scores?|logits?)"
@@ -86,7 +86,7 @@ PATTERNS: tuple[tuple[str, int | None, tuple[str, ...]], ...] = (
             f"(?:y{_SET}?|{_SET}?labels?|targets?){_HOT}",
         ),
     ),
-    ("Z", None, (f"{_Z}{_AT}", rf"{_OF}(?:inputs?|in|{_Z})\d?")),
+    ("Z", None, (f"{_Z}{_AT}", rf"{_OF}(?:inputs?|in|{_Z})\d?", "layerz")),
     ("Z", OUT, (_SCORES,)),
     (
         "A",
@@ -94,6 +94,7 @@ PATTERNS: tuple[tuple[str, int | None, tuple[str, ...]], ...] = (
         (
             f"{_A}{_AT}",
             f"{_OF}(?:outputs?|out|{_A})",
+            "layer(?:outputs?|a|acts?|activations?)",
             r"(?:h|layer|l|output|out|o)(?P<number>\d+)",
             r"(?P<hidden>hiddenlayer|hidden|h)(?P<which>\d*)",
         ),
@@ -104,7 +105,7 @@ PATTERNS: tuple[tuple[str, int | None, tuple[str, ...]], ...] = (
     (
         "out_grad",
         None,
-        ("dvalues?|outputgradients?|outputgrads?|gradoutputs?|gradout|dout|upstream|dy|grad|outputerror",),
+        ("dvalues?|outputgradients?|outputgrads?|gradoutputs?|gradout|dout|upstream|dy|grad",),
     ),
     ("in_grad", None, ("dinputs?|inputgradients?|inputgrads?|gradinputs?|inputerror|dx|daprev|gradin",)),
     ("dA", None, (f"{_D}{_A}{_AT}", f"{_A}{_AT}{_GRAD}")),
@@ -116,6 +117,9 @@ PATTERNS: tuple[tuple[str, int | None, tuple[str, ...]], ...] = (
     ),
 )
 _COMPILED = tuple((kind, number, re.compile(form)) for kind, number, forms in PATTERNS for form in forms)
+_STATES = re.compile("[vmsh]|velocit(?:y|ies)|vel|momentums?|mom|moments?1?|adam[vms]?|rms(?:prop)?|[vms](?:t|adam)")
+_GRADIENTS = re.compile("(?:param|weight|layer)?(?:gradients?|grads?|derivatives?|derivs?)|nablas?|changew?|dparams?|d")
+_PARAMETERS = re.compile("param(?:eter)?s?|layers?|network|net|model|weights?")
 _LAST = re.compile(r"(d?[WbZA])_?L")
 
 
@@ -133,6 +137,24 @@ def _parse(name: str) -> Meaning | None:
         if found := form.fullmatch(compact):
             return Meaning(kind, _number(found.groupdict(), number))
     return None
+
+
+def inside(container: str, meaning: Meaning) -> Meaning:
+    """What an entry means by the name of the dict that holds it: ``grads["W1"]`` is dW1, ``v["W1"]`` an optimizer's."""
+    compact = re.sub(r"[\W_]+", "", container).lower()
+    if _STATES.fullmatch(compact) and meaning.kind in ("W", "b", "dW", "db"):
+        return Meaning("state", meaning.number)
+    if _GRADIENTS.fullmatch(compact) and meaning.kind in ("W", "b", "Z", "A"):
+        return Meaning(f"d{meaning.kind}", meaning.number)
+    return meaning
+
+
+def pair(name: str) -> tuple[str, str] | None:
+    """What the pairs in a list mean by the list's name: weight and bias, their gradients, or nothing known."""
+    compact = re.sub(r"[\W_]+", "", name).lower()
+    if _GRADIENTS.fullmatch(compact):
+        return ("dW", "db")
+    return ("W", "b") if _PARAMETERS.fullmatch(compact) else None
 
 
 def _number(groups: dict[str, str | None], otherwise: int | None) -> int | None:

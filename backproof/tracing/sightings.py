@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backproof.tracing.names import OUT, SCALARS, Meaning, parse
+from backproof.tracing.names import OUT, SCALARS, Meaning, inside, pair, parse
 
 LONGEST = 64
 """A longer list or dict is data and not one entry a layer."""
@@ -63,7 +63,12 @@ def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth:
     if is_array(value) or (meaning and meaning.kind in SCALARS and is_number(value)):
         yield Found(label, meaning, value)
     elif depth and (entries := _entries(value)):
+        kinds = pair(label.rpartition(".")[2])
         for key, entry in entries:
+            if kinds and isinstance(key, int) and _is_pair(entry):
+                for place, (kind, part) in enumerate(zip(kinds, entry, strict=True)):
+                    yield Found(f"{label}[{key}][{place}]", Meaning(kind, key + 1), part, f"{label}[]")
+                continue
             inner = f"{label}[{key!r}]".replace("'", '"')
             for found in leaves(inner, entry, mean, depth - 1):
                 own = found.meaning or (meaning if type(key) is int and found.label == inner else None)
@@ -83,6 +88,11 @@ def _entries(value: Any) -> list[tuple[str | int, Any]]:
     return [(k, v) for k, v in pairs if type(k) in (str, int)] if len(pairs) <= LONGEST else []
 
 
+def _is_pair(entry: Any) -> bool:
+    """A weight and a bias, as tuple or list."""
+    return type(entry) in (tuple, list) and len(entry) == 2 and all(map(is_array, entry)) and entry[0].ndim == 2
+
+
 def is_array(value: Any) -> bool:
     """A NumPy array of numbers; a matrix and other subclasses too."""
     return isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.size > 0
@@ -96,6 +106,8 @@ def is_number(value: Any) -> bool:
 def meaning_of(label: str) -> Meaning | None:
     """What a name means as its source text stands: ``self.W1``, ``grads["dW1"]``, ``layer.weights``, ``z``."""
     if label.endswith('"]'):
-        return parse(label[:-2].rpartition('["')[2])
+        container, _, entry = label[:-2].rpartition('["')
+        meaning = parse(entry)
+        return meaning and inside(container.partition("[")[0].rpartition(".")[2], meaning)
     last = label.rpartition(".")[2]
     return parse(last) if last.isidentifier() else None

@@ -46,7 +46,9 @@ class Step:
         backward = [key + str(n) for n in reversed(layers) for key in ("dA", "dZ", "dW", "db")]
         backward.remove(f"dA{self.network.depth}")
         after = [f"{key}{n}_next" for n in layers for key in ("W", "b")]
-        return ["X", "Y", *forward, "loss", *backward, *after]
+        keys = ["X", "Y", *forward, "loss", *backward, *after]
+        biased = any(key[0] == "b" for key in self.quantities)
+        return [key for key in keys if biased or not key.startswith(("b", "db"))]
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -76,6 +78,13 @@ def step_of(passed: Pass) -> Step | None:
     step.quantities |= batch.labels(found, step.quantities, network, step.notes, since)
     _loss(step, found)
     update.settle(step, found, passed)
+    if not network.widths:
+        shapes = ", ".join(
+            f"{w.label} {w.value.shape}" for w in (network.weights[n][-1] for n in sorted(network.weights))
+        )
+        step.notes.append(f"the weights do not follow one upon the other ({shapes})")
+    if not any(key[0] == "b" for key in step.quantities):
+        step.notes.append("no biases were seen")
     step.quantities.pop(f"dA{network.depth}", None)  # the loss and the output's activation are one equation
     return step
 
@@ -146,8 +155,17 @@ def _parameters(step: Step, found: Placed, begun: int) -> None:
 
 
 def _loss(step: Step, found: Placed) -> None:
-    """The last loss that was made after the forward pass of the step."""
-    made = max((s.order for key, s in step.quantities.items() if key[0] in "ZA"), default=0)
-    seen = [s for s in found.get(("loss", 0), []) if s.value.size == 1 and s.order > made]
+    """The last loss that was made after the forward pass of the step, and before anything else was propagated."""
+    used = [s for key, s in step.quantities.items() if key[0] in "ZA"]
+    made = max((s.order for s in used), default=0)
+    known = {s.identity for s in used}
+    others = [
+        s.order
+        for (kind, _), seen in found.items()
+        if kind in ("Z", "A")
+        for s in seen
+        if s.order > made and s.new and s.how == "statement" and s.identity not in known
+    ]
+    seen = [s for s in found.get(("loss", 0), []) if s.value.size == 1 and made < s.order < min(others, default=10**12)]
     if seen:
         step.quantities["loss"] = replace(seen[-1], value=np.asarray(seen[-1].value).reshape(()))

@@ -146,15 +146,20 @@ def _product(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) ->
 
 
 def _uphill(step: Step) -> bool:
-    """Whether the output's delta is Y − A, and the update adds what it gives."""
+    """Whether the output's delta (or, without it, what its weights' gradient is made of) is Y − A, and is added."""
     layer = step.network.depth
-    output, delta, labels = (step.quantities.get(key) for key in (f"A{layer}", f"dZ{layer}", "Y"))
-    if output is None or delta is None or labels is None or (pair := _movement(step, layer)) is None:
+    output, labels, delta = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}"))
+    if output is None or labels is None or (pair := _movement(step, layer)) is None:
         return False
     with np.errstate(all="ignore"):
         for y in (labels.value, labels.value.T):
-            if y.shape == output.value.shape == delta.value.shape:
-                return float(np.vdot(output.value - y, delta.value)) < 0 < float(np.vdot(*pair))
+            if y.shape == output.value.shape:
+                error = replace(output, value=output.value - y)
+                if delta is None:
+                    made = _product(step, layer, error, pair[1].shape)
+                    return made is not None and float(np.vdot(made, pair[1])) < 0 < float(np.vdot(*pair))
+                if delta.value.shape == y.shape:
+                    return float(np.vdot(error.value, delta.value)) < 0 < float(np.vdot(*pair))
     return False
 
 
