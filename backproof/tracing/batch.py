@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,28 +13,33 @@ from backproof.tracing.network import Network
 from backproof.tracing.sightings import Array, Sighting
 
 Quantities = dict[str, Sighting]
-SAMPLED = ("Z", "A", "dZ", "dA")
+_KEY = re.compile(r"(dZ|dA|dH|Z|A)(\d+)")
 
 
 def samples(quantities: Quantities, network: Network) -> int:
     """How many samples Z, A or dZ have; 0 where the widths do not tell."""
-    for key, seen in quantities.items():
-        kind, layer = key.rstrip("0123456789"), key.lstrip("dZA")
-        if kind in ("Z", "A", "dZ") and layer.isdigit() and network.widths:
-            shape, width = seen.value.shape, network.widths[int(layer)]
-            if len(shape) == 2 and width in shape:
-                return int(shape[1] if shape[0] == width else shape[0])
-            if shape == (width,):
-                return 1
+    for layer, seen in _sampled(quantities, network):
+        shape, width = seen.value.shape, network.widths[layer]
+        if len(shape) == 2 and width in shape:
+            return int(shape[1] if shape[0] == width else shape[0])
+        if shape == (width,):
+            return 1
     return 0
 
 
 def one_sample(quantities: Quantities, network: Network) -> None:
     """Vectors of a single sample become rows: every quantity of a step has samples."""
     for key, seen in list(quantities.items()):
-        kind, layer = key.rstrip("0123456789"), key.lstrip("dZA")
-        if kind in SAMPLED and network.widths and seen.value.shape == (network.widths[int(layer)],):
-            quantities[key] = replace(seen, value=seen.value.reshape(1, -1))
+        for layer, _ in _sampled({key: seen}, network):
+            if seen.value.shape == (network.widths[layer],):
+                quantities[key] = replace(seen, value=seen.value.reshape(1, -1))
+
+
+def _sampled(quantities: Quantities, network: Network) -> Iterator[tuple[int, Sighting]]:
+    """Layer and sighting of what has one row or column a sample."""
+    for key, seen in quantities.items():
+        if network.widths and (found := _KEY.fullmatch(key)):
+            yield int(found[2]), seen
 
 
 def _alone(value: Array, width: int, beside: Sighting | None) -> Array:
@@ -49,7 +55,7 @@ def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[
     m = samples(quantities, network)
     made = min((s.order for key, s in quantities.items() if key[0] in "ZA"), default=10**12)
     candidates = []
-    for s in [*found.get(("X", 0), []), *found.get(("A", 0), [])]:
+    for s in [*found.get(("X", 0), []), *found.get(("A", 0), [])]:  # those that say layer 0 last: they win a tie
         width = network.widths[0] if network.widths else 0
         value = _alone(s.value, width, quantities.get("Z1", quantities.get("A1"))) if m == 1 else s.value
         if _are_inputs(value, m, width) and s.order < made:
@@ -58,7 +64,7 @@ def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[
         return {}
 
     def residual(s: Sighting) -> float:
-        return min(_products(s.value, quantities), default=1.0)
+        return min(*_from_inputs(s.value, quantities), *_to_gradient(s.value, quantities), 1.0)
 
     return {"X": _best(candidates, residual, "X", "gives Z1 with W1 and b1", notes, since)}
 
@@ -66,9 +72,11 @@ def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[
 def labels(found: Placed, quantities: Quantities, network: Network, notes: list[str], since: int) -> Quantities:
     """The Y for which the output's delta is closest to a multiple of A − Y, or the last of the right shape."""
     m, width = samples(quantities, network), network.widths[-1] if network.widths else 0
-    output, delta = (quantities.get(f"{kind}{network.depth}") for kind in ("A", "dZ"))
+    output, delta, error = (quantities.get(f"{kind}{network.depth}") for kind in ("A", "dZ", "dH"))
+    delta = delta or error
     candidates = []
-    for s in found.get(("Y", 0), []):
+    used = [s for s in found.get(("Y", 0), []) if delta is None or s.order < delta.order]
+    for s in used or found.get(("Y", 0), []):
         value = _alone(s.value, width, output or delta) if m == 1 else s.value
         if value.ndim in (1, 2) and (not m or m in value.shape) and (_flat(value) or not width or width in value.shape):
             candidates.append(replace(s, value=value))
@@ -109,26 +117,43 @@ def _flat(value: Array) -> bool:
     return value.ndim == 1 or 1 in value.shape
 
 
-def _products(x: Array, quantities: Quantities) -> Iterator[float]:
-    """Relative distances of Z1 from W1 and X in every orientation, with b1."""
-    z, w, b = (quantities.get(key) for key in ("Z1", "W1", "b1"))
-    z = z or quantities.get("A1")
-    if z is None or w is None or w.value.ndim != 2:
+def _from_inputs(x: Array, quantities: Quantities) -> Iterator[float]:
+    """Relative distances of Z1 from W1 and X, with b1; of A1 where Z1 has no name."""
+    z, w, b = quantities.get("Z1", quantities.get("A1")), quantities.get("W1"), quantities.get("b1")
+    if z is not None and w is not None and w.value.ndim == 2:
+        yield from products(x, w.value, None if b is None else b.value, z.value)
+
+
+def _to_gradient(x: Array, quantities: Quantities) -> Iterator[float]:
+    """Relative distances of dW1 from a multiple of dZ1 and X."""
+    delta, gradient = quantities.get("dZ1"), quantities.get("dW1")
+    if delta is None or gradient is None or delta.value.ndim != 2:
         return
-    bias = np.zeros(1) if b is None else b.value.reshape(-1)
-    for turned in (x, x.T):
-        for weight in (w.value, w.value.T):
-            if turned.shape[1] != weight.shape[0]:
-                continue
-            product = turned @ weight
-            product = product + bias if bias.size in (1, product.shape[1]) else product
-            for seen in (z.value, z.value.T):
-                if seen.shape == product.shape:
-                    yield _distance(product, seen)
+    for left in (x, x.T):
+        for right in (delta.value, delta.value.T):
+            if left.shape[1] == right.shape[0]:
+                product = left @ right
+                for seen in (gradient.value, gradient.value.T):
+                    if seen.shape == product.shape and (norm := float(np.vdot(product, product))) > 0:
+                        yield _distance(float(np.vdot(product, seen)) / norm * product, seen)
+
+
+def products(x: Array, w: Array, b: Array | None, z: Array) -> Iterator[float]:
+    """Relative distances of z from x·w + b in every orientation of the three."""
+    bias = np.zeros(1) if b is None else b.reshape(-1)
+    for left in (x, x.T):
+        for right in (w, w.T):
+            if left.shape[1] == right.shape[0]:
+                product = left @ right
+                product = product + bias if bias.size in (1, product.shape[1]) else product
+                yield from (_distance(product, seen) for seen in (z, z.T) if seen.shape == product.shape)
 
 
 def _delta_apart(y: Array, output: Sighting | None, delta: Sighting | None) -> float:
-    """1 − |cosine| of the output's delta and A − Y, with Y as it is or turned; 1 where they do not go together."""
+    """How far the output's delta is from a multiple of A − Y, by angle or by signs; 1 where they do not go together.
+
+    By signs because a derivative may stand between them: 1 − |cosine| or the part of opposite signs, whichever is less.
+    """
     if output is None or delta is None or output.value.shape != delta.value.shape:
         return 1.0
     best = 1.0
@@ -137,7 +162,9 @@ def _delta_apart(y: Array, output: Sighting | None, delta: Sighting | None) -> f
         if turned.shape == output.value.shape:
             difference, seen = (output.value - turned).ravel(), delta.value.ravel()
             norm = float(np.linalg.norm(difference) * np.linalg.norm(seen))
-            best = min(best, 1 - abs(float(difference @ seen)) / norm) if norm > 0 else best
+            if norm > 0:
+                opposite = float(np.mean(difference * seen < 0))
+                best = min(best, 1 - abs(float(difference @ seen)) / norm, opposite, 1 - opposite)
     return best
 
 

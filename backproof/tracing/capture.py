@@ -38,6 +38,8 @@ class Capture:
         self.folder = os.path.join(os.path.realpath(folder), "")
         self.ledger = ledger
         self.given = given
+        self.failure: Exception | None = None
+        """What went wrong in the capture itself."""
         self._files: dict[str, dict[int, Statement]] = {}
         self._codes: dict[CodeType, tuple[str, dict[int, Statement]] | None] = {}
         self._frames = 0
@@ -61,7 +63,11 @@ class Capture:
         if plan is None or self.ledger.done:
             return None
         self._frames += 1
-        return Watch(self, frame, self._frames, *plan).event
+        try:
+            return Watch(self, frame, self._frames, *plan).event
+        except Exception as error:
+            self.failure, self.ledger.done = error, True
+            raise Enough from error
 
     def mean(self, label: str) -> Meaning | None:
         """What a name means: as the user said, or as people use it."""
@@ -98,11 +104,24 @@ class Watch:
         self._arguments(frame)
 
     def event(self, frame: FrameType, event: str, argument: Any) -> Trace | None:
-        """A line begins, the frame returns, or something was raised."""
+        """A line begins, the frame returns, or something was raised.
+
+        Raises:
+            Enough: no more is wanted, or the capture itself failed, which is no error of the script.
+        """
+        try:
+            self._event(frame, event)
+        except Exception as error:
+            self.capture.failure, self.capture.ledger.done = error, True
+        if self.capture.ledger.done:
+            raise Enough
+        return self.event
+
+    def _event(self, frame: FrameType, event: str) -> None:
         if event == "line":
             statement = self.lines.get(frame.f_lineno)
             if statement is self.running:
-                return self.event
+                return
             finished, self.running = self.running, statement
             if finished is not None and finished.targets:
                 self._finished(frame, finished)
@@ -110,9 +129,6 @@ class Watch:
             self.running = None
         elif event == "return" and self.running is not None and self.running.targets:
             self._finished(frame, self.running)
-        if self.capture.ledger.done:
-            raise Enough
-        return self.event
 
     def _arguments(self, frame: FrameType) -> None:
         code, names = frame.f_code, frame.f_locals

@@ -44,8 +44,11 @@ def main(folder: str) -> None:
     capture = Capture(Path(job["script"]).parent, ledger, {k: Meaning(m.kind, m.number) for k, m in given.items()})
     _end_after(job["timeout"] + GRACE, outbox, {"how": "timeout"})
     facts = run(job["script"], job["arguments"], capture, job["timeout"])
-    ledger.close(facts["how"] in ("ended", "exit"))
-    steps.finish()
+    if capture.failure is None:
+        ledger.close(facts["how"] in ("ended", "exit"))
+        steps.finish()
+    else:
+        facts = {"how": "failed", "error": described(capture.failure, os.path.dirname(__file__))}
     facts["unnamed"] = {label: [place, list(shape)] for label, (place, shape) in ledger.unnamed.items()}
     facts["partial"] = _partial(steps)
     outbox.end(facts)

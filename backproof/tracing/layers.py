@@ -77,14 +77,15 @@ def _shift(kind: str, group: list[Sighting], network: Network) -> int:
 
 def _objects(seen: list[Sighting], network: Network, passed: Pass) -> Iterator[Sighting]:
     """Names inside layer objects, and inside the activation objects between them."""
-    begun = _beginnings(seen, network)
+    begun = _beginnings([s for s in passed.sightings if _of_object(s, network)], network)
     inner = {s.scope for s in seen if s.kind in ("Z", "dZ")}
     separate = any(scope not in network.objects for scope in begun)
     activations: dict[int, Hashable] = {}
     for s in seen:
+        place = None
         if (layer := network.objects.get(s.scope)) is not None:
             place = _in_dense(s, layer, s.scope in inner, separate)
-        else:
+        elif s.scope in begun:
             layer = sum(begun.get(dense, 0) < begun[s.scope] for dense in network.objects)
             place = _in_activation(s, layer, activations.setdefault(layer, s.scope) == s.scope)
         if place is not None:
@@ -135,7 +136,7 @@ def _calls(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
             place = _in_dense(s, layer, True, False)
             if place is not None:
                 yield s.within(kind=place[0], number=place[1])
-        elif s.kind == "out_grad" and re.search(r"d_?out$", s.label):
+        elif s.kind == "out_grad" and re.search(r"d_?out$|dy$", s.label):
             yield s.within(kind="dH", number=network.depth)
         elif s.kind in PLACED and s.how == "statement":
             turns[s.frame, s.label, s.kind].append(s)

@@ -48,7 +48,10 @@ class Ledger:
         self._known: dict[int, tuple[Any, Sighting]] = {}
         self._pass = Pass()
         self._kept: dict[Hashable, Sighting] = {}
+        self._aliases: set[Hashable] = set()
         self._sites: set[Hashable] = set()
+        self._made: set[int] = set()
+        self._opened = 0
         self._backward = False
 
     def see(
@@ -71,14 +74,17 @@ class Ledger:
             self._changed(meaning, label, value, place, scope, frame, family, known[1])
             return
         if meaning is None:
-            if known is None:
+            if known is None and not label.endswith("]"):
                 self.unnamed.setdefault(label, (place, value.shape))
             return
         if known is not None:
-            old = known[1]
-            if in_place or (old.label, old.scope, old.kind, old.number) == (label, scope, meaning.kind, meaning.number):
-                return  # unchanged
-            self._enter(_adopted(meaning, label, scope, frame, family, how, old), value)
+            alias = (id(value), label, scope, meaning)
+            if how != "held" and alias not in self._aliases:
+                self._aliases.add(alias)
+                new = replace(
+                    _adopted(meaning, label, scope, frame, family, how, known[1]), new=self._makes(meaning, known[1])
+                )
+                self._enter(new, value, alias=True)
             return
         if meaning.kind in SCALARS and isinstance(value, float | np.floating):
             copy: Array = np.array(value)
@@ -88,6 +94,14 @@ class Ledger:
         self._enter(
             Sighting(meaning.kind, meaning.number, label, copy, place, 0, scope, frame, id(value), family, how), value
         )
+
+    def _makes(self, meaning: Meaning, old: Sighting) -> bool:
+        """Whether ``x = x @ W + b`` is put into a list of activations: it is only there that it gets its meaning."""
+        made = old.kind == "X" and old.how == "statement" and old.new and old.order > self._opened
+        if made and meaning.kind in FORWARD and meaning.number != 0 and old.identity not in self._made:
+            self._made.add(old.identity)
+            return True
+        return False
 
     def _changed(
         self,
@@ -114,12 +128,12 @@ class Ledger:
             new = _adopted(meaning, label, scope, frame, family, "statement", old)
         self._enter(replace(new, value=copy, place=place, frame=frame, how="statement", new=True), value)
 
-    def _enter(self, seen: Sighting, value: Any) -> None:
+    def _enter(self, seen: Sighting, value: Any, alias: bool = False) -> None:
         if seen.how == "statement" and seen.new and seen.kind in (*FORWARD, "in"):
             self._forward((seen.place, seen.kind))
         self.order += 1
         seen = replace(seen, order=self.order)
-        if seen.kind not in SCALARS:
+        if seen.kind not in SCALARS and not alias:
             self._known[id(value)] = (value, seen)
         if seen.kind in (*PARAMETERS, *SCALARS, "X", "Y", "state"):
             self._kept[
@@ -155,6 +169,9 @@ class Ledger:
         """End the pass that is open; ``ended`` says that nothing of it can be missing."""
         finished, self._pass = self._pass, Pass(sightings=self._begun())
         self._sites.clear()
+        self._aliases.clear()
+        self._made.clear()
+        self._opened = self.order
         finished.closed = ended
         if self._backward and not self.done:
             self._look_again(finished)
@@ -169,7 +186,8 @@ class Ledger:
         for seen in reversed(self._pass.sightings):
             if seen.new and seen.how == "statement" and seen.kind in (*GRADIENTS, *PARAMETERS):
                 break
-            ahead.append(seen)
+            if not (seen.new and seen.how == "statement" and seen.kind in FORWARD):  # those are an evaluation's
+                ahead.append(seen)
         return ahead[::-1]
 
     def _look_again(self, finished: Pass) -> None:

@@ -58,6 +58,7 @@ def trace(
 
     Raises:
         BackproofError: there is no such script.
+        RuntimeError: a fault of the capture itself.
     """
     _refuse(script)
     with tempfile.TemporaryDirectory(prefix="backproof-trace-") as folder:
@@ -73,6 +74,8 @@ def trace(
         code = _run(folder, timeout + PATIENCE, show_output)
         found = list(steps_in(Path(folder)))
         end = end_in(Path(folder))
+    if end is not None and end["how"] == "failed":
+        raise RuntimeError(f"the capture failed: {end['error']}")
     return found, Ending("gone", _signal(code)) if end is None else _ending(end)
 
 

@@ -11,6 +11,7 @@ from backproof.tracing.layers import Placed, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
 from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.swapped import swap, swapped
 
 
 @dataclass
@@ -69,6 +70,9 @@ def step_of(passed: Pass) -> Step | None:
     step = Step(network, notes=list(dict.fromkeys(passed.changed)))
     found = placed(passed, network)
     begun = _first_gradient(found)
+    if swapped(found, network, begun):
+        found = swap(found, network)
+        step.notes.append("by value, the script's a are the sums W·X + b and its z the activations")
     _backward(step, found)
     _forward(step, found, begun)
     _parameters(step, found, begun)
@@ -78,6 +82,8 @@ def step_of(passed: Pass) -> Step | None:
     step.quantities |= batch.labels(found, step.quantities, network, step.notes, since)
     _loss(step, found)
     update.settle(step, found, passed)
+    for key, seen in step.quantities.items():
+        step.quantities[key] = replace(seen, label=_maker(seen, found))
     if not network.widths:
         shapes = ", ".join(
             f"{w.label} {w.value.shape}" for w in (network.weights[n][-1] for n in sorted(network.weights))
@@ -87,6 +93,14 @@ def step_of(passed: Pass) -> Step | None:
         step.notes.append("no biases were seen")
     step.quantities.pop(f"dA{network.depth}", None)  # the loss and the output's activation are one equation
     return step
+
+
+def _maker(seen: Sighting, found: Placed) -> str:
+    """The name under which an array was made: it is passed on under others."""
+    alike = [
+        s for s in found.get((seen.kind, seen.number or 0), []) if (s.identity, s.place) == (seen.identity, seen.place)
+    ]
+    return next((s.label for s in alike if s.how == "statement"), seen.label)
 
 
 def _first_gradient(found: Placed) -> int:

@@ -1,0 +1,58 @@
+"""Scripts that call the sums ``a`` and the activations ``z``: some textbooks do, and names alone would mislead."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backproof.tracing.batch import products
+from backproof.tracing.layers import Placed
+from backproof.tracing.network import Network
+from backproof.tracing.sightings import Array, Sighting
+
+OTHER = {"Z": "A", "A": "Z", "dZ": "dA", "dA": "dZ"}
+FITS, APART = 1e-5, 1e-2
+"""A sum is the product of weights and inputs up to its rounding; an activation is not nearly that."""
+
+
+def swapped(found: Placed, network: Network, begun: int) -> bool:
+    """Whether what is called A of layer 1 before the backward pass is W·X + b of some inputs, and Z is not."""
+    weights, biases = found.get(("W", 1), []), [s.value for s in _distinct(found.get(("b", 1), []))]
+    none: list[Array | None] = [None]
+    inputs = [*found.get(("X", 0), []), *found.get(("A", 0), [])]
+    if not weights or not network.widths or network.depth < 2:
+        return False
+
+    def apart(kind: str) -> float:
+        return min(
+            (
+                distance
+                for z in found.get((kind, 1), [])
+                for x in inputs
+                for w in _distinct(weights)
+                for b in biases or none
+                if x.value.ndim == z.value.ndim == w.value.ndim == 2 and z.order < begun
+                for distance in products(x.value, w.value, b, z.value)
+            ),
+            default=1.0,
+        )
+
+    with np.errstate(all="ignore"):
+        return apart("A") < FITS and apart("Z") > APART
+
+
+def _distinct(seen: list[Sighting]) -> list[Sighting]:
+    return list({id(s.value): s for s in seen}.values())
+
+
+def swap(found: Placed, network: Network) -> Placed:
+    """Z for A and dZ for dA in every layer; the output is then among what is called ``y``."""
+    result: Placed = {}
+    for (kind, layer), seen in found.items():
+        other = OTHER.get(kind, kind) if layer else kind
+        result[other, layer] = [s.within(kind=other, number=layer) for s in seen]
+    output = [
+        s for s in found.get(("Y", 0), []) if s.value.dtype.kind == "f" and s.value.ndim == 2 and s.how == "statement"
+    ]
+    if ("A", network.depth) not in result and output:
+        result["A", network.depth] = [s.within(kind="A", number=network.depth) for s in output]
+    return result
