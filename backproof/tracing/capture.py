@@ -12,7 +12,7 @@ from typing import Any
 
 from backproof.tracing.ledger import Ledger
 from backproof.tracing.names import Meaning
-from backproof.tracing.sightings import is_array, leaves, meaning_of
+from backproof.tracing.sightings import Mention, is_array, leaves, meaning_of
 from backproof.tracing.statements import MISSING, Statement, Target, attributes, statements, value_of
 
 FOREIGN = ("site-packages", "dist-packages")
@@ -163,7 +163,8 @@ class Watch:
                 continue
             scope = self._scope(frame, holder, meaning)
             family = "=" if self.capture.is_given(found.label) else found.family
-            ledger.see(meaning, found.label, found.value, place, scope, self.serial, family, how, target.in_place)
+            mention = Mention(meaning, found.label, place, scope, self.serial, family, how, target.in_place)
+            ledger.see(mention, found.value)
 
     def _scope(self, frame: FrameType, holder: Any, meaning: Meaning | None) -> tuple[str, int]:
         if holder is not None and holder is not self.owner:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from backproof.tracing.ledger import Pass
 from backproof.tracing.names import FORWARD, OUT
-from backproof.tracing.network import GIVEN, Network, is_object
-from backproof.tracing.sightings import Sighting, meaning_of
+from backproof.tracing.network import GIVEN, Network
+from backproof.tracing.sightings import Sighting, is_object, meaning_of
 
 PLACED = frozenset({"W", "b", "Z", "A", "dA", "dZ", "dH", "dW", "db"})
 """Kinds that belong to a layer; those of a layer object alone become one of them."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from backproof.tracing.ledger import Pass
 from backproof.tracing.names import FORWARD
-from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.sightings import Array, Sighting, is_object
 
 GIVEN = "="
 """The family of names that the user gave: their numbers are the layers."""
@@ -42,11 +42,6 @@ def network_of(passed: Pass) -> Network | None:
         return None
     depth = max(weights)
     return Network(depth, widths_of([weights[n][-1].value for n in sorted(weights)]), dict(weights), objects)
-
-
-def is_object(s: Sighting) -> bool:
-    """Whether an object holds the name, and not a call of a function."""
-    return isinstance(s.scope, tuple) and s.scope[0] == "object"
 
 
 def _layer_objects(passed: Pass, weights: list[Sighting]) -> dict[Hashable, int]:

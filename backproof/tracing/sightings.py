@@ -43,6 +43,32 @@ class Sighting:
         return replace(self, kind=kind, number=number)
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name at one moment: what it means, where, what holds it; ``in_place`` if its array may have been changed."""
+
+    meaning: Meaning | None
+    label: str
+    place: str
+    scope: Hashable
+    frame: int
+    family: str
+    how: str
+    in_place: bool
+
+    def sighting(self, meaning: Meaning, value: Array, identity: int) -> Sighting:
+        """An array under this name."""
+        kind, number = meaning.kind, meaning.number
+        return Sighting(
+            kind, number, self.label, value, self.place, 0, self.scope, self.frame, identity, self.family, self.how
+        )
+
+
+def is_object(seen: Sighting) -> bool:
+    """Whether an object holds the name, and not a call of a function."""
+    return isinstance(seen.scope, tuple) and seen.scope[0] == "object"
+
+
 @dataclass(frozen=True)
 class Found:
     """A value inside a value: its source text, what that means, the list that numbered it."""

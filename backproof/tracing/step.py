@@ -10,7 +10,7 @@ from backproof.tracing import batch, update
 from backproof.tracing.layers import Placed, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
-from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import swap, swapped
 
 
@@ -96,11 +96,11 @@ def step_of(passed: Pass) -> Step | None:
 
 
 def _maker(seen: Sighting, found: Placed) -> str:
-    """The name under which an array was made: it is passed on under others."""
-    alike = [
-        s for s in found.get((seen.kind, seen.number or 0), []) if (s.identity, s.place) == (seen.identity, seen.place)
-    ]
-    return next((s.label for s in alike if s.how == "statement"), seen.label)
+    """The name under which an array was made, the one with a number first: it is passed on under others."""
+    alike = [s for s in found.get((seen.kind, seen.number or 0), []) if s.identity == seen.identity]
+    made = [s.label for s in alike if s.how == "statement" and s.place == seen.place]
+    named = [label for label in made if (meaning := meaning_of(label)) is not None and meaning.number is not None]
+    return next(iter(named or made), seen.label)
 
 
 def _first_gradient(found: Placed) -> int:
