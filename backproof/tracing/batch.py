@@ -12,6 +12,8 @@ from backproof.tracing.layers import Placed
 from backproof.tracing.network import Network
 from backproof.tracing.sightings import Array, Sighting
 
+ROWS = 16
+"""About as many rows of a product are enough to tell one array from another."""
 Quantities = dict[str, Sighting]
 _KEY = re.compile(r"(dZ|dA|dH|Z|A)(\d+)")
 
@@ -64,7 +66,7 @@ def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[
         return {}
 
     def residual(s: Sighting) -> float:
-        return min(*_from_inputs(s.value, quantities), *_to_gradient(s.value, quantities), 1.0)
+        return min([*_from_inputs(s.value, quantities), *_to_gradient(s.value, quantities), 1.0])
 
     return {"X": _best(candidates, residual, "X", "gives Z1 with W1 and b1", notes, since)}
 
@@ -132,10 +134,11 @@ def _to_gradient(x: Array, quantities: Quantities) -> Iterator[float]:
     for left in (x, x.T):
         for right in (delta.value, delta.value.T):
             if left.shape[1] == right.shape[0]:
-                product = left @ right
+                some = slice(None, None, 1 + left.shape[0] // ROWS)
+                product = np.ascontiguousarray(left[some]) @ right
                 for seen in (gradient.value, gradient.value.T):
-                    if seen.shape == product.shape and (norm := float(np.vdot(product, product))) > 0:
-                        yield _distance(float(np.vdot(product, seen)) / norm * product, seen)
+                    if seen.shape == (left.shape[0], right.shape[1]) and (norm := float(np.vdot(product, product))) > 0:
+                        yield _distance(float(np.vdot(product, seen[some])) / norm * product, seen[some])
 
 
 def products(x: Array, w: Array, b: Array | None, z: Array) -> Iterator[float]:
@@ -144,9 +147,11 @@ def products(x: Array, w: Array, b: Array | None, z: Array) -> Iterator[float]:
     for left in (x, x.T):
         for right in (w, w.T):
             if left.shape[1] == right.shape[0]:
-                product = left @ right
+                some = slice(None, None, 1 + left.shape[0] // ROWS)
+                product = np.ascontiguousarray(left[some]) @ right
                 product = product + bias if bias.size in (1, product.shape[1]) else product
-                yield from (_distance(product, seen) for seen in (z, z.T) if seen.shape == product.shape)
+                shape = (left.shape[0], right.shape[1])
+                yield from (_distance(product, seen[some]) for seen in (z, z.T) if seen.shape == shape)
 
 
 def _delta_apart(y: Array, output: Sighting | None, delta: Sighting | None) -> float:

@@ -15,7 +15,8 @@ from typing import Any
 from backproof.tracing.capture import Capture, Enough
 from backproof.tracing.exchange import Outbox
 from backproof.tracing.ledger import Ledger, Pass
-from backproof.tracing.names import Meaning, canonical
+from backproof.tracing.names import SCALARS, Meaning, canonical
+from backproof.tracing.sightings import Sighting
 from backproof.tracing.steps import Steps
 
 JOB = "job.json"
@@ -44,13 +45,14 @@ def main(folder: str) -> None:
     capture = Capture(Path(job["script"]).parent, ledger, {k: Meaning(m.kind, m.number) for k, m in given.items()})
     _end_after(job["timeout"] + GRACE, outbox, {"how": "timeout"})
     facts = run(job["script"], job["arguments"], capture, job["timeout"])
+    seen = ledger.seen
     if capture.failure is None:
         ledger.close(facts["how"] in ("ended", "exit"))
         steps.finish()
     else:
         facts = {"how": "failed", "error": described(capture.failure, os.path.dirname(__file__))}
     facts["unnamed"] = {label: [place, list(shape)] for label, (place, shape) in ledger.unnamed.items()}
-    facts["partial"] = _partial(steps)
+    facts["partial"] = _partial(steps, seen)
     outbox.end(facts)
     for stream in (sys.stdout, sys.stderr):
         _flush(stream)
@@ -109,11 +111,11 @@ def _exit(end: SystemExit) -> str:
     return "" if end.code in (None, 0) else f"it called sys.exit({end.code!r})"
 
 
-def _partial(steps: Steps) -> dict[str, Any]:
-    step = steps.partial
-    if step is None:
-        return {}
-    return {key: [s.label, s.place] for key, s in step.quantities.items()}
+def _partial(steps: Steps, seen: list[Sighting]) -> dict[str, list[str]]:
+    """What was found of a step that was not complete, or what there was before any: quantity -> name, place."""
+    if steps.partial is not None:
+        return {key: [s.label, s.place] for key, s in steps.partial.quantities.items()}
+    return {f"{s.kind}{s.number or ''}": [s.label, s.place] for s in seen if s.kind not in SCALARS}
 
 
 def _alarm(seconds: float) -> None:

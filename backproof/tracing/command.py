@@ -42,12 +42,12 @@ def run(options: argparse.Namespace, check: Check | None = None) -> int:
     if not options.timeout > 0:
         raise BackproofError(f"--timeout {options.timeout:g}: needs a positive number of seconds")
     names = given_names(options.names, options.mapping)
-    check = check or _check_backprop()
     steps, ending = trace(options.script, options.arguments, names, options.steps, options.timeout, options.show_output)
     name = options.script.name
     if not steps:
         raise BackproofError(_nothing(name, ending))
     print(_found(name, steps[0], ending))
+    check = check or _check_backprop()
     judged = [_judge(step, options, check) for step in steps]
     if all(one.refused for one in judged):
         raise BackproofError(f"{name}: {judged[0].refused}")
@@ -165,7 +165,7 @@ def _nothing(name: str, ending: Ending) -> str:
     if ending.how in ("raised", "gone") or (ending.how == "exit" and ending.error):
         return f"{name}: {said}"
     found = ", ".join(f"{key} ({label}, {place})" for key, (label, place) in ending.partial.items())
-    has = f"; found were {found}" if found else ""
+    has = f"; seen were {found}" if found else ""
     if not found and not ending.unnamed:
         return f"{name}: {said}; no NumPy arrays with a layer's names were seen"
     return f"{name}: {said}{has}{_instead(ending)}; name them with --names theirs=W1,..."

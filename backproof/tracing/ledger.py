@@ -61,6 +61,11 @@ class Ledger:
         self._pass = Pass()
         self._begin()
 
+    @property
+    def seen(self) -> list[Sighting]:
+        """All of the pass that is open."""
+        return self._pass.everything
+
     def _begin(self) -> None:
         self._aliases: set[Hashable] = set()
         self._sites: set[Hashable] = set()

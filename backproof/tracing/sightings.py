@@ -105,13 +105,11 @@ def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth:
 
 
 def _entries(value: Any) -> list[tuple[str | int, Any]]:
-    if isinstance(value, dict):
-        pairs = list(value.items())
-    elif type(value) in (list, tuple) or (type(value) is np.ndarray and value.dtype == object and value.ndim == 1):
-        pairs = list(enumerate(value))
-    else:
+    array = type(value) is np.ndarray and value.dtype == object and value.ndim == 1
+    if not (array or isinstance(value, dict) or type(value) in (list, tuple)) or len(value) > LONGEST:
         return []
-    return [(k, v) for k, v in pairs if type(k) in (str, int)] if len(pairs) <= LONGEST else []
+    pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    return [(key, entry) for key, entry in pairs if type(key) in (str, int)]
 
 
 def _is_pair(entry: Any) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from backproof.tracing.batch import products
 from backproof.tracing.layers import Placed
 from backproof.tracing.network import Network
-from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.sightings import Sighting
 
 OTHER = {"Z": "A", "A": "Z", "dZ": "dA", "dA": "dZ"}
 FITS, APART = 1e-5, 1e-2
@@ -16,28 +16,26 @@ FITS, APART = 1e-5, 1e-2
 
 def swapped(found: Placed, network: Network, begun: int) -> bool:
     """Whether what is called A of layer 1 before the backward pass is W·X + b of some inputs, and Z is not."""
-    weights, biases = found.get(("W", 1), []), [s.value for s in _distinct(found.get(("b", 1), []))]
-    none: list[Array | None] = [None]
-    inputs = [*found.get(("X", 0), []), *found.get(("A", 0), [])]
-    if not weights or not network.widths or network.depth < 2:
+    if not network.widths or network.depth < 2 or ("W", 1) not in found:
         return False
+    weight = next(s for s in reversed(found["W", 1]) if s.order < begun or s is found["W", 1][0])
+    biases = [s for s in found.get(("b", 1), []) if s.order < begun]
+    bias = biases[-1].value if biases else None
+    inputs = _distinct([*found.get(("X", 0), []), *found.get(("A", 0), [])])
 
     def apart(kind: str) -> float:
-        return min(
-            (
-                distance
-                for z in found.get((kind, 1), [])
-                for x in inputs
-                for w in _distinct(weights)
-                for b in biases or none
-                if x.value.ndim == z.value.ndim == w.value.ndim == 2 and z.order < begun
-                for distance in products(x.value, w.value, b, z.value)
-            ),
-            default=1.0,
+        sums = _distinct([s for s in found.get((kind, 1), []) if s.order < begun])
+        distances = (
+            distance
+            for z in sums
+            for x in inputs
+            if x.value.ndim == z.value.ndim == weight.value.ndim == 2
+            for distance in products(x.value, weight.value, bias, z.value)
         )
+        return min(distances, default=1.0)
 
     with np.errstate(all="ignore"):
-        return apart("A") < FITS and apart("Z") > APART
+        return apart("Z") > APART and apart("A") < FITS
 
 
 def _distinct(seen: list[Sighting]) -> list[Sighting]:
