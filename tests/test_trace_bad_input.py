@@ -53,7 +53,7 @@ def traced(capsys, script, *options, arguments=()):
         ("raise KeyboardInterrupt\n", ["theirs.py:1: KeyboardInterrupt"]),
         ("class E(BaseException): pass\nraise E('two\\nlines')\n", ["theirs.py:2: E: two"]),
         ("import numpy\nfoo = numpy.ones((3, 2))\n", ["foo (theirs.py:2, 3 × 2)", "--names"]),
-        (STEP.replace("def step", "def never") + "Z1 = W1 @ X + b1\n", ["no complete training step", "Z1 (Z1, theirs.py:", "--names"]),
+        (STEP + "Z1 = W1 @ X + b1\n", ["no complete training step", "Z1 (Z1, theirs.py:", "--names"]),
     ],
 )  # fmt: skip
 def test_a_script_without_a_step(tmp_path, capsys, text, words):
@@ -237,8 +237,11 @@ def test_plots_never_block(tmp_path):
 
 
 def test_weights_that_do_not_follow_are_said(tmp_path):
-    changes = [("W2 = np.random.rand(5, 7) - 0.5", "W2 = np.random.rand(5, 8) - 0.5"), ("Z2 = W2.dot(A1)", "Z2 = W2[:, :7].dot(A1)"),
-               ("dW2 = 1 / m_train * dZ2.dot(A1.T)", "dW2 = np.zeros((5, 8)); dW2[:, :7] = dZ2.dot(A1.T)"),
-               ("dZ1 = W2.T.dot", "dZ1 = W2[:, :7].T.dot")]  # fmt: skip
+    changes = [
+        ("W2 = np.random.rand(5, 7) - 0.5", "W2 = np.random.rand(5, 8) - 0.5"),
+        ("Z2 = W2.dot(A1)", "Z2 = W2[:, :7].dot(A1)"),
+        ("dW2 = 1 / m_train * dZ2.dot(A1.T)", "dW2 = np.zeros((5, 8)); dW2[:, :7] = dZ2.dot(A1.T)"),
+        ("dZ1 = W2.T.dot", "dZ1 = W2[:, :7].T.dot"),
+    ]
     steps, _ = run(variant(tmp_path, "plain_functions", *changes))
     assert any("do not follow one upon the other" in note for note in steps[0].notes)

@@ -191,3 +191,9 @@ def test_an_optimizer_with_a_state_is_said(tmp_path):
     steps, _ = run(variant(tmp_path, "plain_functions", *changes))
     assert len(steps) == 3 and not [key for key in steps[0].arrays if key.endswith("_next")]
     assert any("optimizer's state (v_W1)" in note for note in steps[0].notes)
+
+
+def test_a_bias_gradient_that_is_one_number(tmp_path):
+    script = variant(tmp_path, "plain_functions", ("np.sum(dZ2, axis=1, keepdims=True)", "np.sum(dZ2)"))
+    (step, *_), _ = run(script, str(tmp_path), steps=1)
+    assert step.arrays["db2"].shape == () and step.arrays["db2"] == kept(tmp_path, 0)["db2"]

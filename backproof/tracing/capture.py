@@ -21,6 +21,9 @@ PASSES = frozenset(
     for rest in ("", "_pass", "_prop", "prop", "_propagation", "_propagate", "propagate")
 ) | {"__call__", "call", "activate"}  # fmt: skip
 """Methods in which an object without weights of its own is taken for an activation."""
+PATIENCE = 1000
+"""Times that a statement is looked at that never bound an array or a number of interest: the loops that read files."""
+PLAIN = frozenset({int, str, bool, bytes, type(None)})
 Trace = Callable[[FrameType, str, Any], Any]
 
 
@@ -40,6 +43,8 @@ class Capture:
         self.given = given
         self.failure: Exception | None = None
         """What went wrong in the capture itself."""
+        self.idle: dict[int, int] = {}
+        """Statement -> how often it ran since it last bound anything of interest."""
         self._files: dict[str, dict[int, Statement]] = {}
         self._codes: dict[CodeType, tuple[str, dict[int, Statement]] | None] = {}
         self._frames = 0
@@ -146,27 +151,35 @@ class Watch:
                 self._leaves(Target(_NOWHERE, f"self.{name}"), value, place, frame, "held", self.owner)
 
     def _finished(self, frame: FrameType, statement: Statement) -> None:
+        idle, key = self.capture.idle, id(statement)
+        if idle.get(key, 0) > PATIENCE:
+            return
         names = frame.f_locals
         place = f"{self.file}:{statement.line}"
+        found = False
         for target in statement.targets:
             value = value_of(target.node, frame, names)
-            if value is not MISSING and value is not None:
-                self._leaves(target, value, place, frame, "statement", _holder(target, frame, names))
+            if value is not MISSING and type(value) not in PLAIN:
+                found |= self._leaves(target, value, place, frame, "statement", _holder(target, frame, names))
+        idle[key] = 0 if found else idle.get(key, 0) + 1
 
-    def _leaves(self, target: Target, value: Any, place: str, frame: FrameType, how: str, holder: Any = None) -> None:
-        ledger = self.capture.ledger
+    def _leaves(self, target: Target, value: Any, place: str, frame: FrameType, how: str, holder: Any = None) -> bool:
+        """Hand over what a value holds; whether there was anything."""
+        anything = False
         for found in leaves(target.label, value, self.capture.mean):
             meaning = found.meaning
             if meaning is None and not is_array(found.value):
                 continue
+            anything = True
             if meaning is None and not (target.in_place or how == "statement"):
                 continue
-            scope = self._scope(frame, holder, meaning)
+            scope = self._scope(frame, holder)
             family = "=" if self.capture.is_given(found.label) else found.family
             mention = Mention(meaning, found.label, place, scope, self.serial, family, how, target.in_place)
-            ledger.see(mention, found.value)
+            self.capture.ledger.see(mention, found.value)
+        return anything
 
-    def _scope(self, frame: FrameType, holder: Any, meaning: Meaning | None) -> tuple[str, int]:
+    def _scope(self, frame: FrameType, holder: Any) -> tuple[str, int]:
         if holder is not None and holder is not self.owner:
             return ("object", id(holder))
         if self.owner is not None and self._is_layer(frame):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backproof.tracing.names import OUT, SCALARS, Meaning, inside, pair, parse
+from backproof.tracing.names import NUMBERS, OUT, Meaning, inside, pair, parse
 
 LONGEST = 64
 """A longer list or dict is data and not one entry a layer."""
@@ -86,7 +86,7 @@ def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth:
     ``params[0]["W"]`` the list counts and the entry says what.
     """
     meaning = mean(label)
-    if is_array(value) or (meaning and meaning.kind in SCALARS and is_number(value)):
+    if is_array(value) or (meaning and meaning.kind in NUMBERS and is_number(value)):
         yield Found(label, meaning, value)
     elif depth and (entries := _entries(value)):
         kinds = pair(label.rpartition(".")[2])

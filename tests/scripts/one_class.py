@@ -31,7 +31,7 @@ class NeuralNetwork:
 
     def compute_loss(self, y_true, y_pred):
         m = y_true.shape[0]
-        return -np.sum(y_true * np.log(y_pred + 1e-12)) / m
+        return -np.sum(y_true * np.log(y_pred)) / m
 
     def backward(self, y_true):
         m = y_true.shape[0]
