@@ -78,6 +78,7 @@ RATES = {
     "plain_functions": 0.1, "layer_objects": 0.5, "one_class": 0.2, "per_sample_lists": 3.0, "course_dicts": 0.05,
     "one_function": 0.3, "while_loop": 0.5, "sample_layers": 0.1, "weight_lists": 0.1, "query_network": 0.2,
     "flat_module": None,
+    "letters": 0.1, "vectors": 0.01, "rebound_inputs": 0.5,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ NAMES = {
     (
         "Y",
         None,
-    ): "Y y y_batch y_train labels targets one_hot_Y Y_onehot y_true train_labels y_one_hot t expected_output",
+    ): "Y y y_batch y_train labels targets one_hot_Y Y_onehot y_true train_labels y_one_hot t t_batch expected_output",
     ("W", None): "W w weights",
     ("W", 0): "syn0 W0 weights_0",
     (

@@ -83,7 +83,7 @@ PATTERNS: tuple[tuple[str, int | None, tuple[str, ...]], ...] = (
         "Y",
         None,
         (
-            f"y{_SET}?|{_SET}y|ys|yt|ytrue|{_SET}?labels?|{_SET}?targets?|t|groundtruth|expected|desired",
+            f"[yt]{_SET}?|{_SET}[yt]|ys|yt|ytrue|{_SET}?labels?|{_SET}?targets?|groundtruth|expected|desired",
             f"expectedoutputs?|ylabels?|{_HOT}|{_HOT}y{_SET}?|{_HOT}{_SET}?(?:labels?|targets?)",
             f"(?:y{_SET}?|{_SET}?labels?|targets?){_HOT}",
         ),

@@ -51,6 +51,7 @@ def swap(found: Placed, network: Network) -> Placed:
     output = [
         s for s in found.get(("Y", 0), []) if s.value.dtype.kind == "f" and s.value.ndim == 2 and s.how == "statement"
     ]
-    if ("A", network.depth) not in result and output:
-        result["A", network.depth] = [s.within(kind="A", number=network.depth) for s in output]
+    top = ("A", network.depth)
+    named = [s.within(kind="A", number=network.depth) for s in output]
+    result[top] = sorted([*result.get(top, []), *named], key=lambda s: s.order)
     return result
