@@ -112,6 +112,26 @@ def test_a_planted_mistake_is_named(tmp_path, mistake):
     assert not line or line in outcome.out
 
 
+def test_errors_propagated_without_the_derivative(tmp_path):
+    """A well-known network hands its output's error down as it is; and its errors are Y − A."""
+    change = (
+        "hidden_errors = numpy.dot(self.who.T, output_deltas)",
+        "hidden_errors = numpy.dot(self.who.T, output_errors)",
+    )
+    inline = (
+        "numpy.dot(output_deltas, numpy.transpose(hidden_outputs))",
+        "numpy.dot((output_errors * final_outputs * (1.0 - final_outputs)), numpy.transpose(hidden_outputs))",
+    )
+    gone = ("        output_deltas = output_errors * final_outputs * (1.0 - final_outputs)\n", "")
+    kept = ('        keep(f"{number}-minus-dZ2", output_deltas)\n', "")
+    script = variant(tmp_path, "query_network", change, inline, kept, gone)
+    # Read as binary cross-entropy it would be the update of W2 that is wrong: as many equations.
+    outcome = spawn("trace", "--loss", "mse", "--json", tmp_path / "out.json", script)
+    assert outcome.code == 1 and "all are read with a minus" in outcome.out
+    for step in json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["steps"]:
+        assert step["result"]["failures"][0]["equation"] == "dA1"
+
+
 RETURN = "        return input_gradient"
 
 

@@ -74,7 +74,7 @@ class Outbox:
     def _file(self, value: Array) -> str:
         if id(value) not in self._arrays:
             name = f"array-{len(self._arrays)}.npy"
-            np.save(self.folder / name, np.asarray(value), allow_pickle=False)
+            np.save(self.folder / name, np.asarray(value))
             self._arrays[id(value)] = (value, name)
         return self._arrays[id(value)][1]
 
@@ -90,7 +90,7 @@ def steps_in(folder: Path) -> Iterator[Traced]:
     number = 0
     while (path := folder / f"step-{number}.json").exists():
         said = json.loads(path.read_text(encoding="utf-8"))
-        arrays = {key: np.load(folder / name, allow_pickle=False) for key, name in said["files"].items()}
+        arrays = {key: np.load(folder / name) for key, name in said["files"].items()}
         seen = {key: Seen(*pair) for key, pair in said["seen"].items()}
         if said["rate_seen"]:
             seen["learning_rate"] = Seen(*said["rate_seen"])

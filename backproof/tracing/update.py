@@ -118,9 +118,9 @@ def _moved(step: Step, layer: int) -> Array | None:
     return np.asarray(after.value - before.value)
 
 
-def _movement(step: Step, layer: int) -> tuple[Array, Array] | None:
-    """What the update added to W, and dW: as recorded, or from A and dZ where the script gave it no name."""
-    moved, delta = _moved(step, layer), step.quantities.get(f"dZ{layer}")
+def _movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Array] | None:
+    """What the update added to W, and dW: as recorded, or from A and a delta where the script gave it no name."""
+    moved = _moved(step, layer)
     if moved is None:
         return None
     if (recorded := step.quantities.get(f"dW{layer}")) is not None:
@@ -148,25 +148,27 @@ def _product(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) ->
 def _uphill(step: Step) -> bool:
     """Whether the output's delta (or, without it, what its weights' gradient is made of) is Y − A, and is added."""
     layer = step.network.depth
-    output, labels, delta = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}"))
-    if output is None or labels is None or (pair := _movement(step, layer)) is None:
+    output, labels, delta, error = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}", f"dA{layer}"))
+    delta = delta or error
+    if output is None or labels is None or (pair := _movement(step, layer, delta)) is None:
         return False
     with np.errstate(all="ignore"):
         for y in (labels.value, labels.value.T):
             if y.shape == output.value.shape:
-                error = replace(output, value=output.value - y)
+                downhill = replace(output, value=output.value - y)
                 if delta is None:
-                    made = _product(step, layer, error, pair[1].shape)
+                    made = _product(step, layer, downhill, pair[1].shape)
                     return made is not None and float(np.vdot(made, pair[1])) < 0 < float(np.vdot(*pair))
                 if delta.value.shape == y.shape:
-                    return float(np.vdot(error.value, delta.value)) < 0 < float(np.vdot(*pair))
+                    return float(np.vdot(downhill.value, delta.value)) < 0 < float(np.vdot(*pair))
     return False
 
 
 def _learning_rate(step: Step, found: Placed) -> Sighting | None:
     """Of the numbers under such names the one that explains the update, or the last that is no ``alpha``."""
     seen = [s for s in found.get(("learning_rate", 0), []) if s.value.size == 1]
-    pairs = [pair for layer in range(1, step.network.depth + 1) if (pair := _movement(step, layer)) is not None]
+    layers = range(1, step.network.depth + 1)
+    pairs = [pair for n in layers if (pair := _movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]
     if not seen or not step.updated:
         return None
     with np.errstate(all="ignore"):
