@@ -151,9 +151,26 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("first", type=Path, metavar="A")
     compare.add_argument("second", type=Path, metavar="B")
 
+    _trace(add("trace", "run a training script unchanged, pick up the arrays of its steps, and judge them"))
+
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
     return top
+
+
+def _trace(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--steps", type=int, default=3, metavar="N", help="stop after N complete steps; default: 3")
+    command.add_argument("--names", metavar="THEIRS=KEY,...", help="what names mean: self.h=A1,grads=dW1")
+    command.add_argument("--mapping", type=Path, metavar="FILE", help="the same pairs in a TOML or JSON file")
+    command.add_argument("--activations", metavar="NAME,...", help="relu,softmax; default: inferred")
+    command.add_argument("--loss", metavar="NAME", help="cross_entropy, ...; default: inferred")
+    command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: as found in the script")
+    command.add_argument("--show-output", action="store_true", help="let the script print; default: no")
+    command.add_argument("--hide-output", dest="show_output", action="store_false", help="the default")
+    command.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="for the script; default: 60")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write what was found and the results to FILE")
+    command.add_argument("script", type=Path, metavar="SCRIPT", help="the Python script; it is run")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the script's own arguments")
 
 
 def _settings(command: argparse.ArgumentParser) -> None:

@@ -142,6 +142,13 @@ def compare(options: argparse.Namespace) -> int:
     return int(comparison.verdict > 0)
 
 
+def trace(options: argparse.Namespace) -> int:
+    """Run somebody's script and judge the steps that it takes."""
+    from backproof.tracing import command
+
+    return command.run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()

@@ -1,0 +1,137 @@
+"""Sightings: one array or number under one name at one moment; and what a value holds that is worth one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backproof.tracing.names import NUMBERS, OUT, Meaning, inside, pair, parse
+
+LONGEST = 64
+"""A longer list or dict is data and not one entry a layer."""
+DEEPEST = 3
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An array (a copy) or number, what its name means, and where it was made.
+
+    ``scope`` is what holds the name (a call of a function, or an object), ``frame`` the call, ``identity`` the array's
+    own, ``family`` the list or dict that numbers it, ``how`` one of statement, argument, held.
+    """
+
+    kind: str
+    number: int | None
+    label: str
+    value: Array
+    place: str
+    order: int
+    scope: Hashable
+    frame: int
+    identity: int
+    family: str = ""
+    how: str = "statement"
+    new: bool = True
+
+    def within(self, *, kind: str, number: int) -> Sighting:
+        """The same array as another quantity."""
+        return replace(self, kind=kind, number=number)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name at one moment: what it means, where, what holds it; ``in_place`` if its array may have been changed."""
+
+    meaning: Meaning | None
+    label: str
+    place: str
+    scope: Hashable
+    frame: int
+    family: str
+    how: str
+    in_place: bool
+
+    def sighting(self, meaning: Meaning, value: Array, identity: int) -> Sighting:
+        """An array under this name."""
+        kind, number = meaning.kind, meaning.number
+        return Sighting(
+            kind, number, self.label, value, self.place, 0, self.scope, self.frame, identity, self.family, self.how
+        )
+
+
+def is_object(seen: Sighting) -> bool:
+    """Whether an object holds the name, and not a call of a function."""
+    return isinstance(seen.scope, tuple) and seen.scope[0] == "object"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value inside a value: its source text, what that means, the list that numbered it."""
+
+    label: str
+    meaning: Meaning | None
+    value: Any
+    family: str = ""
+
+
+def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth: int = DEEPEST) -> Iterator[Found]:
+    """The arrays and numbers in a value: itself, or the entries of dicts, lists and tuples, each with its name.
+
+    ``grads["dW1"]`` means what ``dW1`` does; ``weights[0]`` is number 1 of what ``weights`` means, and in
+    ``params[0]["W"]`` the list counts and the entry says what.
+    """
+    meaning = mean(label)
+    if is_array(value) or (meaning and meaning.kind in NUMBERS and is_number(value)):
+        yield Found(label, meaning, value)
+    elif depth and (entries := _entries(value)):
+        kinds = pair(label.rpartition(".")[2])
+        for key, entry in entries:
+            if kinds and isinstance(key, int) and _is_pair(entry):
+                for place, (kind, part) in enumerate(zip(kinds, entry, strict=True)):
+                    yield Found(f"{label}[{key}][{place}]", Meaning(kind, key + 1), part, f"{label}[]")
+                continue
+            inner = f"{label}[{key!r}]".replace("'", '"')
+            for found in leaves(inner, entry, mean, depth - 1):
+                own = found.meaning or (meaning if type(key) is int and found.label == inner else None)
+                if own is not None and isinstance(key, int) and own.number in (None, OUT):
+                    yield Found(found.label, Meaning(own.kind, key + 1), found.value, f"{label}[]")
+                else:
+                    yield Found(found.label, own, found.value, found.family)
+
+
+def _entries(value: Any) -> list[tuple[str | int, Any]]:
+    array = type(value) is np.ndarray and value.dtype == object and value.ndim == 1
+    if not (array or isinstance(value, dict) or type(value) in (list, tuple)) or len(value) > LONGEST:
+        return []
+    pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    return [(key, entry) for key, entry in pairs if type(key) in (str, int)]
+
+
+def _is_pair(entry: Any) -> bool:
+    """A weight and a bias, as tuple or list."""
+    return type(entry) in (tuple, list) and len(entry) == 2 and all(map(is_array, entry)) and entry[0].ndim == 2
+
+
+def is_array(value: Any) -> bool:
+    """A NumPy array of numbers; a matrix and other subclasses too."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.size > 0
+
+
+def is_number(value: Any) -> bool:
+    """A float: neither a bool nor a count."""
+    return isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def meaning_of(label: str) -> Meaning | None:
+    """What a name means as its source text stands: ``self.W1``, ``grads["dW1"]``, ``layer.weights``, ``z``."""
+    if label.endswith('"]'):
+        container, _, entry = label[:-2].rpartition('["')
+        meaning = parse(entry)
+        return meaning and inside(container.partition("[")[0].rpartition(".")[2], meaning)
+    last = label.rpartition(".")[2]
+    return parse(last) if last.isidentifier() else None

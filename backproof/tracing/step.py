@@ -1,0 +1,185 @@
+"""One training step: which of the sightings of a pass are its quantities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from backproof.tracing import batch, update
+from backproof.tracing.layers import Placed, placed
+from backproof.tracing.ledger import Pass
+from backproof.tracing.network import Network, network_of
+from backproof.tracing.sightings import Array, Sighting, meaning_of
+from backproof.tracing.swapped import swap, swapped
+
+
+@dataclass
+class Step:
+    """The quantities of a step under their canonical keys, each as the sighting that it is.
+
+    ``notes`` say what was chosen or left out and why; ``complete`` that forward and backward were both seen.
+    """
+
+    network: Network
+    quantities: dict[str, Sighting] = field(default_factory=dict)
+    learning_rate: Sighting | None = None
+    notes: list[str] = field(default_factory=list)
+    moved: bool = False
+    """Whether parameters were changed in it, taken as an update or not."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is something of the forward pass, and something of the backward pass or of the update."""
+        kinds = {key.rstrip("0123456789") for key in self.quantities}
+        return bool(kinds & {"Z", "A"}) and bool(kinds & {"dZ", "dW", "dA"} or "W1_next" in self.quantities)
+
+    @property
+    def updated(self) -> bool:
+        """Whether parameters after the step are there."""
+        return any(key.endswith("_next") for key in self.quantities)
+
+    @property
+    def expected(self) -> list[str]:
+        """The keys that a step of this network has, whether it was found or not."""
+        layers = range(1, self.network.depth + 1)
+        forward = [key + str(n) for n in layers for key in ("W", "b", "Z", "A")]
+        backward = [key + str(n) for n in reversed(layers) for key in ("dA", "dZ", "dW", "db")]
+        backward.remove(f"dA{self.network.depth}")
+        after = [f"{key}{n}_next" for n in layers for key in ("W", "b")]
+        keys = ["X", "Y", *forward, "loss", *backward, *after]
+        biased = any(key[0] == "b" for key in self.quantities)
+        return [key for key in keys if biased or not key.startswith(("b", "db"))]
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Key -> array, as the script had it."""
+        return {key: seen.value for key, seen in self.quantities.items()}
+
+    @property
+    def samples(self) -> int:
+        """How many samples the forward pass has; 0 where it cannot be told."""
+        return batch.samples(self.quantities, self.network)
+
+
+def step_of(passed: Pass) -> Step | None:
+    """The step that a pass is, or None where no weights were seen in it."""
+    network = network_of(passed)
+    if network is None:
+        return None
+    step = Step(network, notes=list(dict.fromkeys(passed.changed)))
+    found = placed(passed, network)
+    begun = _first_gradient(found)
+    if swapped(found, network, begun):
+        found = swap(found, network)
+        step.notes.append("by value, the script's a are the sums W·X + b and its z the activations")
+    _backward(step, found)
+    _forward(step, found, begun)
+    _parameters(step, found, begun)
+    batch.one_sample(step.quantities, network)
+    since = min((s.order for s in passed.sightings if s.new), default=0)
+    step.quantities |= batch.inputs(found, step.quantities, network, step.notes, since)
+    step.quantities |= batch.labels(found, step.quantities, network, step.notes, since)
+    _loss(step, found)
+    update.settle(step, found, passed)
+    for key, seen in step.quantities.items():
+        step.quantities[key] = replace(seen, label=_maker(seen, found))
+    if not network.widths:
+        shapes = ", ".join(
+            f"{w.label} {w.value.shape}" for w in (network.weights[n][-1] for n in sorted(network.weights))
+        )
+        step.notes.append(f"the weights do not follow one upon the other ({shapes})")
+    if not any(key[0] == "b" for key in step.quantities):
+        step.notes.append("no biases were seen")
+    step.quantities.pop(f"dA{network.depth}", None)  # the loss and the output's activation are one equation
+    return step
+
+
+def _maker(seen: Sighting, found: Placed) -> str:
+    """The name under which an array was made, the one with a number first: it is passed on under others."""
+    alike = [s for s in found.get((seen.kind, seen.number or 0), []) if s.identity == seen.identity]
+    made = [s.label for s in alike if s.how == "statement" and s.place == seen.place]
+    named = [label for label in made if (meaning := meaning_of(label)) is not None and meaning.number is not None]
+    return next(iter(named or made), seen.label)
+
+
+def _first_gradient(found: Placed) -> int:
+    """When the backward pass began: the first gradient that is no zero-filled accumulator."""
+    orders = [
+        s.order
+        for (kind, _), seen in found.items()
+        if kind in ("dZ", "dA", "dH", "dW", "db")
+        for s in seen
+        if np.any(s.value)
+    ]
+    return min(orders, default=10**12)
+
+
+def _backward(step: Step, found: Placed) -> None:
+    """The gradients of each layer: the last before its parameters were updated."""
+    for layer in range(1, step.network.depth + 1):
+        for kind in ("dZ", "dA", "dW", "db"):
+            if seen := _arrays(found.get((kind, layer), [])):
+                step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
+        _either_side(step, _arrays(found.get(("dH", layer), [])), layer)
+
+
+def _arrays(seen: list[Sighting]) -> list[Sighting]:
+    return [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
+
+
+def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
+    """An error of a layer's output: its dA where a delta is there as well; open (``dH``) where it is all there is.
+
+    One that was changed on its way is dA before and dZ after.
+    """
+    if not seen:
+        return
+    last, first = seen[-1], seen[0]
+    if f"dZ{layer}" in step.quantities:
+        step.quantities.setdefault(f"dA{layer}", last.within(kind="dA", number=layer))
+    elif first.identity == last.identity and first.order != last.order and first.value is not last.value:
+        step.quantities[f"dZ{layer}"] = last.within(kind="dZ", number=layer)
+        step.quantities.setdefault(f"dA{layer}", first.within(kind="dA", number=layer))
+    else:
+        step.quantities[f"dH{layer}"] = last
+
+
+def _forward(step: Step, found: Placed, begun: int) -> None:
+    """Z and A of each layer: the last before the backward pass, with as many samples as the deltas."""
+    for layer in range(1, step.network.depth + 1):
+        delta = step.quantities.get(f"dZ{layer}", step.quantities.get(f"dH{layer}"))
+        for kind in ("Z", "A"):
+            seen = [s for s in found.get((kind, layer), []) if s.value.dtype.kind == "f" and s.value.ndim in (1, 2)]
+            seen = [s for s in seen if s.order < begun] or seen[:1]
+            if delta is not None:
+                alike = [s for s in seen if s.value.shape in (delta.value.shape, delta.value.shape[::-1])]
+                seen = alike or seen
+            if seen:
+                step.quantities[f"{kind}{layer}"] = seen[-1]
+
+
+def _parameters(step: Step, found: Placed, begun: int) -> None:
+    """W and b as the forward pass used them."""
+    for layer in range(1, step.network.depth + 1):
+        for kind in ("W", "b"):
+            seen = found.get((kind, layer), [])
+            if before := [s for s in seen if s.order < begun] or seen[:1]:
+                step.quantities[f"{kind}{layer}"] = before[-1]
+
+
+def _loss(step: Step, found: Placed) -> None:
+    """The last loss that was made after the forward pass of the step, and before anything else was propagated."""
+    used = [s for key, s in step.quantities.items() if key[0] in "ZA"]
+    made = max((s.order for s in used), default=0)
+    known = {s.identity for s in used}
+    others = [
+        s.order
+        for (kind, _), seen in found.items()
+        if kind in ("Z", "A")
+        for s in seen
+        if s.order > made and s.new and s.how == "statement" and s.identity not in known
+    ]
+    seen = [s for s in found.get(("loss", 0), []) if s.value.size == 1 and made < s.order < min(others, default=10**12)]
+    if seen:
+        step.quantities["loss"] = replace(seen[-1], value=np.asarray(seen[-1].value).reshape(()))

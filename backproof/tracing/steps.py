@@ -1,0 +1,82 @@
+"""The first complete steps of a run. Passes of one sample each with one update after them are one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from backproof.tracing.ledger import Pass
+from backproof.tracing.sightings import Array
+from backproof.tracing.step import Step, step_of
+
+LARGEST = 4096
+"""Samples of one step that are gathered one at a time: of more, each is a step of its own."""
+SAMPLED = ("X", "Y", "Z", "A", "dZ", "dA")
+
+
+class Steps:
+    """Takes passes in; ``found`` are the complete steps, at most as many as were asked for."""
+
+    def __init__(self, wanted: int, arrived: Callable[[Step], None] = lambda step: None) -> None:
+        self.wanted = wanted
+        self.arrived = arrived
+        self.found: list[Step] = []
+        self.partial: Step | None = None
+        """The last pass that was no complete step."""
+        self._gathered: list[Step] = []
+
+    def add(self, passed: Pass) -> bool:
+        """Take a pass; whether no more are wanted."""
+        step = step_of(passed)
+        if step is None or not step.complete:
+            self.partial = step or self.partial
+        elif step.samples == 1 and not step.moved and len(self._gathered) < LARGEST:
+            self._gathered.append(_light(step) if self._gathered else step)
+        else:
+            self._keep(merged([*self._gathered, step]) if self._gathered and _alike(self._gathered, step) else step)
+            self._gathered = []
+        return len(self.found) >= self.wanted
+
+    def finish(self) -> None:
+        """The run is over: single samples that no update followed are steps of their own."""
+        for step in self._gathered[:1] if not self.found else []:
+            self._keep(step)
+
+    def _keep(self, step: Step) -> None:
+        if len(self.found) < self.wanted:
+            self.found.append(step)
+            self.arrived(step)
+
+
+def _light(step: Step) -> Step:
+    """Without the arrays that the last pass of the step has anyway: one dW a sample would fill the memory."""
+    return replace(step, quantities={key: s for key, s in step.quantities.items() if key[:2] not in ("dW", "db")})
+
+
+def _alike(gathered: list[Step], step: Step) -> bool:
+    return step.samples == 1 and gathered[0].network.widths == step.network.widths
+
+
+def merged(passes: list[Step]) -> Step:
+    """One step of many samples: what has samples is stacked in rows, the rest is what stood there at the update."""
+    last = passes[-1]
+    quantities = dict(last.quantities)
+    for key, seen in last.quantities.items():
+        if key.rstrip("0123456789") in SAMPLED:
+            rows = [_row(p.quantities[key].value) for p in passes if key in p.quantities]
+            if len(rows) == len(passes) and len({row.shape for row in rows}) == 1:
+                quantities[key] = replace(seen, value=np.concatenate(rows))
+            else:
+                del quantities[key]
+    quantities.pop("loss", None)
+    for key in [key for key in quantities if key.startswith(("W", "b")) and not key.endswith("_next")]:
+        quantities[key] = passes[0].quantities.get(key, quantities[key])
+    notes = list(dict.fromkeys(note for p in passes for note in p.notes))
+    notes.append(f"{len(passes)} samples that the script takes one at a time before an update are one batch here")
+    return Step(last.network, quantities, last.learning_rate, notes)
+
+
+def _row(value: Array) -> Array:
+    return np.asarray(value).reshape(1, -1)

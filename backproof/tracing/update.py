@@ -1,0 +1,191 @@
+"""The update of a step: the parameters after it, the learning rate, and which way the script's gradients point."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backproof.tracing.layers import Placed
+from backproof.tracing.ledger import Pass
+from backproof.tracing.sightings import Array, Sighting
+
+if TYPE_CHECKING:
+    from backproof.tracing.step import Step
+
+ALONG = 1e-4
+"""Part of a gradient that may stand across its product for it to count as used: activations' derivatives vary more."""
+FITS = 1e-3
+"""A learning rate is recognised in the update when it explains it up to this: names decide otherwise."""
+
+
+def before_update(seen: list[Sighting], found: Placed, layer: int, kind: str) -> Sighting:
+    """The last gradient before its parameter was updated, zero-filled accumulators left out where there is another."""
+    updated = _first_update(found, "b" if kind == "db" else "W", layer, min(s.order for s in seen))
+    used = [s for s in seen if s.order < updated] or seen
+    return ([s for s in used if np.any(s.value)] or used)[-1]
+
+
+def _first_update(found: Placed, kind: str, layer: int, after: int) -> int:
+    seen = found.get((kind, layer), [])
+    before = [s for s in seen if s.order < after]
+    for s in seen:
+        if s.order > after and s.new and (not before or not _same(s.value, before[-1].value)):
+            return s.order
+    return 10**12
+
+
+def settle(step: Step, found: Placed, passed: Pass) -> None:
+    """Add the parameters after the update and the learning rate, and turn gradients that point uphill."""
+    changed = _changed(step, found)
+    step.moved = bool(changed)
+    kept = sorted({s.label for s in passed.everything if s.kind == "state" and np.any(s.value)})
+    if changed and kept:
+        step.notes.append(f"the update was not taken: the script keeps an optimizer's state ({', '.join(kept)})")
+        changed = {}
+    if changed:
+        step.quantities |= {f"{key}_next": s for key, s in changed.items()}
+        if passed.closed:
+            _left_alone(step, changed)
+    _open_errors(step)
+    if _uphill(step):
+        step.notes.append("the script's gradients point uphill (Y − A) and it adds them: all are read with a minus")
+        for key in [key for key in step.quantities if key[0] == "d"]:
+            seen = step.quantities[key]
+            step.quantities[key] = replace(seen, value=-seen.value)
+    step.learning_rate = _learning_rate(step, found)
+
+
+def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
+    """Parameters that have another value at the end of the pass than in its forward pass."""
+    result = {}
+    for layer in range(1, step.network.depth + 1):
+        for kind in ("W", "b"):
+            key = f"{kind}{layer}"
+            before = step.quantities.get(key)
+            after = [s for s in found.get((kind, layer), []) if before is not None and s.order > before.order]
+            if before is not None and after and _moves(after[-1].value, before.value):
+                result[key] = after[-1]
+    return result
+
+
+def _moves(after: Array, before: Array) -> bool:
+    """Whether it is an update: one changed element of many is the probe of a numerical gradient."""
+    if _same(after, before):
+        return False
+    return after.shape != before.shape or before.size == 1 or int(np.sum(after != before)) > 1
+
+
+def _left_alone(step: Step, changed: dict[str, Sighting]) -> None:
+    for layer in range(1, step.network.depth + 1):
+        for key in (f"W{layer}", f"b{layer}"):
+            if key in step.quantities and key not in changed:
+                step.quantities[f"{key}_next"] = replace(step.quantities[key], place="")
+                step.notes.append(f"{key} ({step.quantities[key].label}) was not changed by the update")
+
+
+def _open_errors(step: Step) -> None:
+    """An error that may be dZ or dA is dZ if the weights move along its product with the inputs, and dA otherwise."""
+    for layer in range(1, step.network.depth + 1):
+        if (seen := step.quantities.pop(f"dH{layer}", None)) is None:
+            continue
+        recorded = step.quantities.get(f"dW{layer}")
+        moved = recorded.value if recorded is not None else _moved(step, layer)
+        product = None if moved is None else _product(step, layer, seen, moved.shape)
+        before = step.quantities.get(f"W{layer}") if recorded is None else None
+        used = moved is not None and product is not None and _along(moved, product, before)
+        step.quantities.setdefault(f"{'dZ' if used else 'dA'}{layer}", seen)
+
+
+def _along(moved: Array, product: Array, before: Sighting | None) -> bool:
+    """Whether one is a multiple of the other; the difference of two weights carries their rounding."""
+    first, second = moved.ravel().astype(np.float64), product.ravel().astype(np.float64)
+    with np.errstate(all="ignore"):
+        length, norm = float(np.linalg.norm(first)), float(second @ second)
+        if not (length > 0 and norm > 0):
+            return False
+        rest = float(np.linalg.norm(first - (first @ second) / norm * second)) / length
+        rounding = 0.0 if before is None else float(np.linalg.norm(before.value)) / length
+        return rest < ALONG + 4 * float(np.finfo(moved.dtype).eps) * rounding
+
+
+def _moved(step: Step, layer: int) -> Array | None:
+    """What the update added to W."""
+    before, after = step.quantities.get(f"W{layer}"), step.quantities.get(f"W{layer}_next")
+    if before is None or after is None or before.value.shape != after.value.shape:
+        return None
+    return np.asarray(after.value - before.value)
+
+
+def _movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Array] | None:
+    """What the update added to W, and dW: as recorded, or from A and a delta where the script gave it no name."""
+    moved = _moved(step, layer)
+    if moved is None:
+        return None
+    if (recorded := step.quantities.get(f"dW{layer}")) is not None:
+        gradient: Array | None = recorded.value
+    else:
+        gradient = None if delta is None else _product(step, layer, delta, moved.shape)
+    return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
+
+
+def _product(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -> Array | None:
+    """The product of a delta with the layer's inputs, in whatever orientation has a shape."""
+    lower = step.quantities.get(f"A{layer - 1}" if layer > 1 else "X")
+    if lower is None or delta.value.ndim != 2:
+        return None
+    for left in (lower.value, lower.value.T):
+        for right in (delta.value, delta.value.T):
+            if left.shape[-1] == right.shape[0] and left.ndim == right.ndim == 2:
+                product = left @ right
+                for turned in (product, product.T):
+                    if turned.shape == shape:
+                        return np.asarray(turned)
+    return None
+
+
+def _uphill(step: Step) -> bool:
+    """Whether the output's delta (or, without it, what its weights' gradient is made of) is Y − A, and is added."""
+    layer = step.network.depth
+    output, labels, delta, error = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}", f"dA{layer}"))
+    delta = delta or error
+    if output is None or labels is None or (pair := _movement(step, layer, delta)) is None:
+        return False
+    with np.errstate(all="ignore"):
+        for y in (labels.value, labels.value.T):
+            if y.shape == output.value.shape:
+                downhill = replace(output, value=output.value - y)
+                if delta is None:
+                    made = _product(step, layer, downhill, pair[1].shape)
+                    return made is not None and float(np.vdot(made, pair[1])) < 0 < float(np.vdot(*pair))
+                if delta.value.shape == y.shape:
+                    return float(np.vdot(downhill.value, delta.value)) < 0 < float(np.vdot(*pair))
+    return False
+
+
+def _learning_rate(step: Step, found: Placed) -> Sighting | None:
+    """Of the numbers under such names the one that explains the update, or the last that is no ``alpha``."""
+    seen = [s for s in found.get(("learning_rate", 0), []) if s.value.size == 1]
+    layers = range(1, step.network.depth + 1)
+    pairs = [pair for n in layers if (pair := _movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]
+    if not seen or not step.updated:
+        return None
+    with np.errstate(all="ignore"):
+        apart = [min((_unexplained(float(s.value), step.samples, *pair) for pair in pairs), default=1.0) for s in seen]
+    if min(apart) < FITS:
+        return seen[apart.index(min(apart))]
+    plain = [s for s in seen if s.label.rpartition(".")[2].lower() not in ("alpha", "epsilon", "eta")]
+    return (plain or [s for s in seen if not s.label.endswith("epsilon")] or [None])[-1]  # type: ignore[list-item]
+
+
+def _unexplained(rate: float, samples: int, moved: Array, gradient: Array) -> float:
+    norm = float(np.linalg.norm(moved))
+    if not norm > 0:
+        return 1.0
+    factors = (rate, rate / samples) if samples else (rate,)
+    return min(float(np.linalg.norm(moved + sign * c * gradient)) / norm for c in factors for sign in (1, -1))
+
+
+def _same(first: Array, second: Array) -> bool:
+    return first is second or np.array_equal(first, second, equal_nan=True)
