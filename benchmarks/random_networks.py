@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from backproof.network import HIDDEN_ACTIVATIONS, Network
+from backproof.network import HIDDEN_ACTIVATIONS, OUTPUT_ACTIVATIONS, Network
 from backproof.training import Array, Parameters, Training
 
 DEEPEST, WIDEST, MOST_SAMPLES = 12, 2048, 60_000
@@ -38,6 +38,14 @@ DATA: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
     "mixed scales": lambda g, shape: g.standard_normal(shape) * 10.0 ** g.uniform(-8, 4, (shape[0], 1)),
 }
 """Name -> X (features x m, float64) from a generator and the shape."""
+LOSSES = (
+    ("binary_cross_entropy", "sigmoid", "binary"), ("cross_entropy", "softmax", "one_hot"),
+    ("cross_entropy", "softmax", "integer"), ("mse", "", "real"), ("mse", "", "binary"),
+)  # fmt: skip
+"""(loss, output, labels); mean squared error has any output. The cross-entropies of an output that is not joint with
+them are left out: an honest one of saturated data is not finite.
+"""
+SHARES = (0.25, 0.25, 0.25, 0.15, 0.1)
 WEIGHTS = {"plain": 0.7, "dead units": 0.15, "saturated": 0.15}
 """What is done to the initial parameters, and in what share of the cases."""
 
@@ -101,15 +109,18 @@ def random_sizes(generator: np.random.Generator) -> tuple[tuple[int, ...], int]:
 
 def random_network(generator: np.random.Generator, sizes: tuple[int, ...]) -> Network:
     """Any activations, loss, label kind, layout, reduction, initialisation and learning rate."""
-    binary = bool(generator.random() < 0.3)
+    loss, output, labels = (str(word) for word in generator.choice(LOSSES, p=SHARES))
     hidden = [str(name) for name in generator.choice(HIDDEN_ACTIVATIONS, len(sizes) - 2)]
-    reduction = str(generator.choice(("mean", "sum")))
+    squared = loss == "mse"
+    reduction = str(generator.choice(("mean", "mean_over_samples", "sum") if squared else ("mean", "sum")))
     return Network(
         name="random",
         sizes=sizes,
-        activations=(*hidden, "sigmoid" if binary else "softmax"),
-        loss="binary_cross_entropy" if binary else "cross_entropy",
-        labels="binary" if binary else str(generator.choice(("one_hot", "integer"))),
+        activations=(*hidden, str(generator.choice(OUTPUT_ACTIVATIONS)) if squared else output),
+        loss=loss,
+        labels=labels,
+        half=squared and bool(generator.integers(2)),
+        weight_decay=float(generator.choice((0.0, 1e-4, 0.1), p=(0.8, 0.1, 0.1))),
         layout=str(generator.choice(("columns", "rows"))),
         reduction=reduction,
         slope=float(generator.choice((0.001, 0.01, 0.3))),
@@ -122,6 +133,8 @@ def random_network(generator: np.random.Generator, sizes: tuple[int, ...]) -> Ne
 def random_labels(generator: np.random.Generator, network: Network, m: int, dtype: np.dtype[np.floating]) -> Array:
     """Y of the network's kind; in a tenth of the cases every sample has the same label."""
     n = network.sizes[-1]
+    if network.labels == "real":
+        return generator.standard_normal((n, m)).astype(dtype)
     if network.labels == "binary":
         Y = generator.integers(0, 2, (n, m)).astype(dtype)
         return np.ones_like(Y) if generator.random() < 0.1 else Y
