@@ -86,7 +86,12 @@ def compare_recordings(
         {equation.target: Gap() for equation in equations(first.network)},
     )
     for steps in zip(first.steps(), second.steps(), strict=True):
-        _same_samples(*steps)
+        if not _same_samples(*steps):
+            found = _batches(first, second)
+            cause = f": {found[1]} [{found[0]}]" if found else ""
+            raise BackproofError(
+                f"step {steps[0].index}: the two recordings do not hold the same samples{cause}; they are not compared"
+            )
         for judge, step in zip(comparison.judges, steps, strict=True):
             judge.consume(step)
         for name, gap in comparison.gaps.items():
@@ -139,9 +144,8 @@ def _comparable(a: Array, b: Array) -> bool:
     return bool(np.isfinite(a).all() and np.isfinite(b).all())
 
 
-def _same_samples(a: Step, b: Step) -> None:
+def _same_samples(a: Step, b: Step) -> bool:
     same = a.samples is b.samples is None or (
         a.samples is not None and b.samples is not None and np.array_equal(a.samples, b.samples)
     )
-    if a.index != b.index or not same:
-        raise BackproofError(f"step {a.index}: the two recordings do not hold the same samples; they are not compared")
+    return a.index == b.index and same

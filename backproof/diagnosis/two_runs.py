@@ -80,6 +80,8 @@ def _standardised(A: Array, B: Array) -> Iterator[Named]:
 
 
 def _labels(A: Array, B: Array) -> Named | None:
+    if _same(A, B):
+        return None
     if A.shape != B.shape:
         return "labels-of-another-shape", f"Y of B has the shape {B.shape}, Y of A {A.shape}"
     for places in (1, -1):
