@@ -14,7 +14,10 @@ from backproof.backprop.convention import Convention
 from backproof.backprop.given import Given
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
 from backproof.check import Check
+from backproof.backprop.kinks import kink_note
 from backproof.diagnosis import Case, Explanation
+from backproof.diagnosis.not_finite import explain_not_finite
+from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
 from backproof.equation_check import check_equation, context_of, diagnosed, expected
 from backproof.equations import Equation
@@ -112,6 +115,8 @@ class StepJudge:
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
+        elif note := kink_note(check.equation, operands, self._network.slope):
+            self._notes.append(note)
 
     def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
         """The check of one form, with the benefit of what recomputed operands leave open."""
@@ -159,7 +164,17 @@ class StepJudge:
         count = array.size - int(np.count_nonzero(finite))
         value = array if not array.ndim else array[tuple(np.argwhere(~finite)[0])]
         message = f"{count} of {array.size} values are not finite, the first is {value}; its operands are finite"
-        self._bug(equation, message)
+        self._bug(equation, message, tuple(self._why_not_finite(usable)))
+
+    def _why_not_finite(self, usable: list[Equation]) -> list[Explanation]:
+        fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
+        operands = Operands(self._step.tensors)
+        for equation in usable:
+            recorded = operands.wide(equation.target)
+            exact, _ = expected(equation, operands, fmt, context, np.zeros_like(recorded))
+            if found := explain_not_finite(Case(self._network, equation, operands, context, exact, recorded)):
+                return found
+        return []
 
     def _bug(self, equation: Equation, message: str, explanations: tuple[Explanation, ...] = ()) -> None:
         """What has no residual: a wrong shape, a value that is no number."""
@@ -198,7 +213,11 @@ class StepJudge:
     def _narrow(self, target: str, check: Check) -> None:
         own = self._step.recorded[target].dtype.name
         finer = self._step.recorded[check.equation.rule.operands[0]].dtype.name
-        self._fail(replace(check, verdict=Verdict.BUG, message=f"it is held in {own}, its operands in {finer}"))
+        message = f"it is held in {own}, its operands in {finer}"
+        text = f"{target} is held in {own} where {finer} was promised: every later digit is lost"
+        numbers = {"significant bits": float(significant_bits(self._step.recorded[target].dtype))}
+        why = Explanation(f"held-in-{own}", text, check.residuals.fraction, numbers=numbers)
+        self._fail(replace(check, verdict=Verdict.BUG, message=message, explanations=(why,)))
 
 
 def _list(equation: Equation) -> str:
