@@ -58,25 +58,31 @@ class Planted:
 def arrays(case: Case, faults: list[Planted]) -> Arrays:
     """The arrays of a step with the faults in it; of one target they act one after the other."""
     planted: dict[str, Callable[[Case, Arrays, Array], Array]] = {}
+    late: Arrays = {}
     for fault in faults:
         target = fault.target_of(case)
-        planted[target] = _after(planted.get(target), _in_columns(target, fault.make))
+        planted[target] = _after(planted.get(target), _in_columns(target, fault.make, late))
     prepare = next((fault.prepare for fault in faults if fault.prepare), None)
     with np.errstate(all="ignore"):
-        return arrays_of(case, planted, prepare)
+        return {**arrays_of(case, planted, prepare), **late}
 
 
 def _after(first: Any, second: Any) -> Any:
     return second if first is None else lambda case, q, right: second(case, q, first(case, q, right))
 
 
-def _in_columns(target: str, make: Make) -> Any:
+def _in_columns(target: str, make: Make, late: Arrays) -> Any:
+    """What has another shape is shown at the end; the right value goes on, or the step would not."""
+
     def fault(case: Case, q: Arrays, right: Array) -> Array:
         turned = {name: turn(case, name, array) for name, array in q.items() if name != "Y"}
         wrong = np.asarray(make(case, {**turned, "Y": turned["_Y"]}, turn(case, target, right)))
         dtype = wrong.dtype if wrong.dtype.kind == "f" and getattr(make, "keeps_dtype", False) else case.dtype
         back = turn(case, target, wrong, back=True)
-        return np.ascontiguousarray(back, dtype) if back.ndim else np.asarray(back, dtype)
+        value = np.ascontiguousarray(back, dtype) if back.ndim else np.asarray(back, dtype)
+        if value.shape != right.shape:
+            late[target] = value
+        return right if value.shape != right.shape else value
 
     return fault
 
