@@ -20,7 +20,7 @@ from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
 from backproof.equation_check import check_equation, context_of, diagnosed, expected
-from backproof.equations import Equation
+from backproof.equations import Elementwise, Equation
 from backproof.evaluation import Context
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
@@ -77,10 +77,15 @@ class StepJudge:
         return context_of(self._network, dtype, m, self._convention.averaged_in)
 
     def _format(self, equation: Equation) -> np.dtype[Any]:
-        """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser."""
+        """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser (of an
+        elementwise equation: any).
+        """
         known = self._step.known
         dtypes = [known[name].dtype for name in equation.rule.operands if name != "Y"]
         target = known[equation.target].dtype
+        if isinstance(equation.rule, Elementwise):
+            # What is made of one operand alone (1 − A²) is rounded in that operand's format.
+            return max([target, *dtypes], key=lambda dtype: format_of(dtype).unit_roundoff)
         finest = min(dtypes, key=lambda dtype: format_of(dtype).unit_roundoff, default=target)
         return max(target, finest, key=lambda dtype: format_of(dtype).unit_roundoff)
 
@@ -88,7 +93,7 @@ class StepJudge:
         array = self._step.recorded[target]
         usable = [form for form in forms if all(self._step.finite(name) for name in form.rule.operands)]
         if not np.isfinite(array).all():
-            self._not_finite(target, forms[0], usable)
+            self._not_finite(target, forms, usable)
         elif target.endswith("_next") and self._step.rate is None:
             self._unchecked[target] = "the learning rate was not given"
         elif not usable:
@@ -155,8 +160,11 @@ class StepJudge:
             explanations = explain_shape(case, fmt, unit)
         self._bug(equation, message, tuple(explanations))
 
-    def _not_finite(self, target: str, equation: Equation, usable: list[Equation]) -> None:
-        if not usable and any(name in self._step.known for name in equation.rule.operands):
+    def _not_finite(self, target: str, forms: tuple[Equation, ...], usable: list[Equation]) -> None:
+        equation, known = forms[0], self._step.known
+        # An operand of any form that is not finite may be where it comes from.
+        operands = {name for form in forms for name in form.rule.operands if name in known}
+        if not all(self._step.finite(name) for name in operands):
             self._unchecked[target] = f"it holds values that are not finite, and so do its operands ({_list(equation)})"
             return
         array = self._step.recorded[target]

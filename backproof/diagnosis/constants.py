@@ -41,7 +41,8 @@ def known(case: Case) -> Iterator[tuple[float, str]]:
     plain = [
         (2.0, "2"), (0.5, "1/2"), (float(m), "m"), (1 / m, "1/m"), (float(n), "the number of classes"),
         (1 / n, "1/(number of classes)"), (float(m * n), "m·(number of classes)"),
-        (1 / (m * n), "1/(m·number of classes)"), (255.0, "255"), (1 / 255, "1/255"), (255 / 256, "255/256"),
+        (1 / (m * n), "1/(m·number of classes)"), (m / n, "m/(number of classes)"),
+        (n / m, "(number of classes)/m"), (255.0, "255"), (1 / 255, "1/255"), (255 / 256, "255/256"),
         (alpha, "the learning rate"), (1 / alpha, "1/learning rate"), (1.0 / m**2, "1/m²"), (0.1, "0.1"),
         (0.9, "0.9"), (10.0, "10"),
     ]  # fmt: skip
@@ -66,20 +67,23 @@ def recognise(value: float, case: Case) -> tuple[float, str]:
     return recognised(value, case) or (value, f"{value:.6g}")
 
 
-def written(low: float, high: float) -> float | None:
+def written(low: float, high: float, tries: int = 1) -> float | None:
     """The shortest decimal number between two positive numbers, if so short a number is no chance; None otherwise.
 
     Numbers of d digits with intervals of relative half-width w around them cover about ``0.8 w 10^d`` of the line,
     the powers of ten ``0.9 w``.
+
+    Args:
+        tries: formulas among which one may fit by chance.
     """
     if not 0 < low <= high or not np.isfinite(high):
         return None
     middle, width = (low + high) / 2, (high - low) / (high + low)
     power = float(f"1e{round(np.log10(middle))}")
     if low <= power <= high:
-        return power if 0.9 * width <= CHANCE_OF_POWER else None
+        return power if 0.9 * width * tries <= CHANCE_OF_POWER else None
     for digits in range(1, 5):
         short = float(f"{middle:.{digits - 1}e}")
         if low <= short <= high:
-            return short if 0.8 * width * 10**digits <= CHANCE else None
+            return short if 0.8 * width * 10**digits * tries <= CHANCE else None
     return None

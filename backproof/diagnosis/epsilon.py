@@ -70,7 +70,7 @@ def _fitted(case: Case, word: str, loss: Loss) -> Iterator[Candidate]:
     if not slope:
         return
     width = min(abs(noise / slope), 1.0)
-    epsilon = written(root * (1 - width), root * (1 + width))
+    epsilon = written(root * (1 - width), root * (1 + width), tries=3)
     if epsilon is None:
         return
     value = loss(epsilon)

@@ -20,8 +20,15 @@ def candidates(case: Case) -> Iterator[Candidate]:
     own = derived(case.activation, case[f"Z{case.layer}"], case.context.slope)
     # The right value from Z: where A is wrong, the recorded one may have been made from Z.
     yield Candidate("", "", case[f"dA{case.layer}"] * own)
-    slopes = [Part("", "", own), *derivative_parts(case)]
+    slopes = [Part("", "", own), *_of_output(case), *derivative_parts(case)]
     yield from crossed(np.multiply, list(_deltas(case)), slopes)
+
+
+def _of_output(case: Case) -> Iterator[Part]:
+    """The right derivative in terms of the recorded A, as the equation has it."""
+    A = case.get(f"A{case.layer}")
+    if A is not None and case.activation in ("tanh", "sigmoid"):
+        yield Part("", "", 1 - A * A if case.activation == "tanh" else A * (1 - A))
 
 
 def derivative_parts(case: Case) -> Iterator[Part]:

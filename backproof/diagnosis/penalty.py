@@ -48,7 +48,7 @@ def _added(case: Case, data: float) -> Iterator[Candidate]:
         total = squares(case, kinds)
         for word, part in (("λ/2", 0.5), ("λ", 1.0), ("λ/(2m)", 0.5 / case.m), ("λ/m", 1 / case.m)):
             if total and gap > noise:
-                decay = written((gap - noise) / (part * total), (gap + noise) / (part * total))
+                decay = written((gap - noise) / (part * total), (gap + noise) / (part * total), tries=8)
                 if decay is not None:
                     text = f"{word} {what} with λ = {decay:.4g} is added to the loss"
                     value = np.asarray(data + decay * part * total)

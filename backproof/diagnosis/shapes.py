@@ -13,6 +13,7 @@ from backproof.diagnosis.constants import ratio, recognised
 from backproof.diagnosis.explain import MARGIN
 from backproof.diagnosis.explanation import Explanation
 from backproof.diagnosis.functions import sigmoid, softmax
+from backproof.diagnosis.weight_gradient import divided_by
 from backproof.rounding import Format
 
 Array = NDArray[Any]
@@ -72,7 +73,7 @@ def _candidates(case: Case) -> Iterator[Candidate]:
 
 
 def _bias_gradient(case: Case) -> Iterator[Candidate]:
-    db, dZ = case.equation.target, case[f"dZ{case.layer}"]
+    db, dZ = case.equation.target, case[f"dZ{case.layer}"] / divided_by(case)
     name = f"dZ{case.layer}"
     yield Candidate("not-summed", f"{db} is {name} itself: it was never summed over the samples", dZ)
     yield Candidate(

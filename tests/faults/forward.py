@@ -32,8 +32,8 @@ def _activated(case):
 
 
 def _big(case, q):
-    """Logits that differ between samples by more than the format's exponents."""
-    q["X"] *= np.asarray(4000 if case.dtype == "float64" else 600, case.dtype)
+    """Logits beyond what e^z of the format holds."""
+    q[f"W{case.depth}"] *= np.asarray(1e5 if case.dtype == "float64" else 1e4, case.dtype)
 
 
 def _keepdims(case, q, right):
@@ -66,13 +66,13 @@ FAULTS = [
     Planted("F5", "softmax divided by its max", "A{L}", lambda c, q, r: r / r.max(axis=0), ("softmax-divided-by-max",),
             classes),
     Planted("F7", "shift by the global max", "A{L}", _global, ("shift-by-global-maximum",), classes, _big),
-    Planted("F9", "another activation", "A1", _other, ("other-activation",), deep),
+    Planted("F9", "another activation", "A1", _other, ("other-activation",), deep, convention=True),
     Planted("F11", "bias subtracted", "Z1", lambda c, q, r: r - 2 * q["b1"], ("bias-subtracted",), deep),
     Planted("F13", "bias along the samples", "Z1", lambda c, q, r: r - q["b1"] + q["b1"].T, ("bias-wrong-axis",),
             _bias_as_samples),
     Planted("F15", "layer 2 fed with x", "Z2", lambda c, q, r: q["W2"] @ q["X"] + q["b2"], ("input-of-another-layer",),
             _same_width),
     Planted("F17", "activation in place", "Z1", lambda c, q, r: np.tanh(r), ("overwritten",), _activated),
-    Planted("F19", "keep read as drop", "A1", lambda c, q, r: r * dropped(q, 0.8, 5), RELU, _activated),
-    Planted("F21", "dropout left on", "A1", lambda c, q, r: r * dropped(q, 0.5, 2), RELU, _activated),
+    Planted("F19", "keep read as drop", "A1", lambda c, q, r: r * dropped(q, 0.8, 5), RELU, _activated, convention=True),
+    Planted("F21", "dropout left on", "A1", lambda c, q, r: r * dropped(q, 0.5, 2), RELU, _activated, convention=True),
 ]  # fmt: skip

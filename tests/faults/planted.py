@@ -34,6 +34,7 @@ class Planted:
         prepare: changes data and parameters before the step.
         kink: no failure but a note.
         convention: with nothing said, another convention may explain it honestly.
+        late: the array is spoilt after the step, which went on with the right one.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Planted:
     prepare: Callable[[Case, Arrays], None] | None = None
     kink: bool = False
     convention: bool = False
+    late: bool = False
 
     def target_of(self, case: Case) -> str:
         """The quantity's name in a case."""
@@ -61,7 +63,7 @@ def arrays(case: Case, faults: list[Planted]) -> Arrays:
     late: Arrays = {}
     for fault in faults:
         target = fault.target_of(case)
-        planted[target] = _after(planted.get(target), _in_columns(target, fault.make, late))
+        planted[target] = _after(planted.get(target), _in_columns(target, fault, late))
     prepare = next((fault.prepare for fault in faults if fault.prepare), None)
     with np.errstate(all="ignore"):
         return {**arrays_of(case, planted, prepare), **late}
@@ -71,8 +73,9 @@ def _after(first: Any, second: Any) -> Any:
     return second if first is None else lambda case, q, right: second(case, q, first(case, q, right))
 
 
-def _in_columns(target: str, make: Make, late: Arrays) -> Any:
+def _in_columns(target: str, planted: Planted, late: Arrays) -> Any:
     """What has another shape is shown at the end; the right value goes on, or the step would not."""
+    make = planted.make
 
     def fault(case: Case, q: Arrays, right: Array) -> Array:
         turned = {name: turn(case, name, array) for name, array in q.items() if name != "Y"}
@@ -80,9 +83,10 @@ def _in_columns(target: str, make: Make, late: Arrays) -> Any:
         dtype = wrong.dtype if wrong.dtype.kind == "f" and getattr(make, "keeps_dtype", False) else case.dtype
         back = turn(case, target, wrong, back=True)
         value = np.ascontiguousarray(back, dtype) if back.ndim else np.asarray(back, dtype)
-        if value.shape != right.shape:
+        if planted.late or value.shape != right.shape:
             late[target] = value
-        return right if value.shape != right.shape else value
+            return right
+        return value
 
     return fault
 
