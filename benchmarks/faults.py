@@ -1,6 +1,6 @@
 """Plants every known mistake in correct random networks and tells whether it is found, where it is, and named.
 
-    python -m benchmarks.faults --seed 0 --seeds 6 --pairs 200 --output docs/faults.md
+python -m benchmarks.faults --seed 0 --seeds 6 --pairs 200 --output docs/faults.md
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from backproof.backprop.alternatives import alternatives
 from backproof.backprop.convention import Convention
 from backproof.backprop.given import Given
+from backproof.backprop.kinks import kink_note
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
 from backproof.check import Check
-from backproof.backprop.kinks import kink_note
 from backproof.diagnosis import Case, Explanation
 from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits

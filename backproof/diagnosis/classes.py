@@ -27,7 +27,9 @@ def weighted(case: Case) -> Iterator[Candidate]:
         yield Candidate("class-weights-per-column", text, weights * exact, free=2)
     yield from _ignored(case, Y)
     if len(exact) > 1 and (Y.sum(axis=0) == 1).all():
-        weights = np.array([_ratio(recorded[:, y], exact[:, y]) if (y := Y[i] == 1).any() else 1.0 for i in range(len(Y))])
+        weights = np.array(
+            [_ratio(recorded[:, y], exact[:, y]) if (y := Y[i] == 1).any() else 1.0 for i in range(len(Y))]
+        )
         text = f"every sample of {case.target} is weighted by its class: {_said(weights)}"
         yield Candidate("class-weights", text, exact * (weights @ Y), free=2)
     yield from _stopped(case, Y)

@@ -74,7 +74,11 @@ def _factor(case: Case, array: Array, alone: bool) -> Iterator[Closing]:
         flipped = constant == -1
         name = "sign-flipped" if flipped else "factor"
         if alone:
-            text = f"{case.target} has the wrong sign" if flipped else f"{case.target} is {word} times what it should be"
+            text = (
+                f"{case.target} has the wrong sign" if flipped else f"{case.target} is {word} times what it should be"
+            )
         else:
             text = "and the result has the wrong sign" if flipped else f"and the result is {word} times that"
-        yield Closing(name, text, constant * array, int(not flipped) + (not alone) * flipped, constant, {"factor": constant})
+        yield Closing(
+            name, text, constant * array, int(not flipped) + (not alone) * flipped, constant, {"factor": constant}
+        )

@@ -29,7 +29,7 @@ def found(case: Case, array: Array) -> Iterator[Found]:
     able = array != 0
     dropped = able & (case.recorded == 0)
     kept = able & ~dropped
-    count, share = int(np.count_nonzero(kept)), float(np.count_nonzero(dropped) / max(np.count_nonzero(able), 1))
+    count, share = int(np.count_nonzero(kept)), int(np.count_nonzero(dropped)) / max(int(np.count_nonzero(able)), 1)
     scale = ratio(case.recorded[kept], array[kept]) if count else None
     if count < FEWEST or not SHARES[0] <= share <= SHARES[1] or not scale:
         return
@@ -37,7 +37,9 @@ def found(case: Case, array: Array) -> Iterator[Found]:
     text = f"{share:.0%} of the elements of {case.target} are zero and the others {scale:.4g} times what they should be"
     if case.target.startswith("d") and (own := _scale_forward(case, dropped, able)) is not None:
         if abs(own / scale - 1) > 1e-4:
-            said = f"the mask of the dropout is applied, its scale is not: {scale:.4g} where A{case.layer} has {own:.4g}"
+            said = (
+                f"the mask of the dropout is applied, its scale is not: {scale:.4g} where A{case.layer} has {own:.4g}"
+            )
             yield "dropout-scale-missing", said, result, 1, {**numbers, "scale forward": own}
             return
         text += f", as in A{case.layer}"

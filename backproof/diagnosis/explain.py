@@ -25,13 +25,14 @@ from backproof.diagnosis import (
 from backproof.diagnosis.candidate import JOIN, Candidate, Case
 from backproof.diagnosis.closing import closings
 from backproof.diagnosis.explanation import Explanation
-from backproof.equations import Product
+from backproof.equations import Elementwise, Product
 from backproof.rounding import Format
 
 Array = NDArray[Any]
 
 MARGIN = 8.0
 """Units that a candidate may be off by, in those of its own size: twice a product's budget."""
+CANCELLING = ("through_tanh", "through_sigmoid")
 SPARSE = 4
 """Elements from which two wrong operands at once are believed."""
 
@@ -118,6 +119,7 @@ def remaining(case: Case, array: Array, fmt: Format, unit: Array) -> float:
         inner = case.equation.rule
         terms = np.sqrt(case.operands.matrix(inner.left, inner.left_transposed).shape[1])
     allowed = MARGIN * (unit * scale + fmt.unit_roundoff * terms * np.abs(array)) + 8 * fmt.smallest_normal
+    if isinstance(case.equation.rule, Elementwise) and case.equation.rule.formula in CANCELLING:
+        # 1 − a² and a (1 − a) of another delta cancel elsewhere than those of the right one.
+        allowed = allowed + MARGIN * fmt.unit_roundoff * size
     return float((np.abs(case.recorded - array) / allowed).max(initial=0.0))
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import erf, sqrt
 from typing import Any
 
@@ -28,14 +28,15 @@ def softmax(Z: Array, axis: int = 0) -> Array:
 
 def activated(name: str, Z: Array, slope: float) -> Array:
     """The activation of a network, by name."""
-    return {
+    functions: dict[str, Callable[[], Array]] = {
         "relu": lambda: np.maximum(Z, 0),
         "leaky_relu": lambda: np.where(Z > 0, Z, slope * Z),
         "tanh": lambda: np.tanh(Z),
         "sigmoid": lambda: sigmoid(Z),
         "identity": lambda: Z,
         "softmax": lambda: softmax(Z),
-    }[name]()
+    }
+    return functions[name]()
 
 
 def activations(Z: Array, slope: float) -> Iterator[tuple[str, Array]]:

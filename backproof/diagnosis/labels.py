@@ -32,7 +32,9 @@ def labels(case: Case, where: str) -> Iterator[Part]:
             yield Part("broadcast", text, np.full_like(Y, whole.mean()))
     if n > 1:
         number = np.arange(n) @ Y
-        yield Part("labels-not-one-hot", f"the label's number is subtracted from every class in {where}", 0 * Y + number)
+        yield Part(
+            "labels-not-one-hot", f"the label's number is subtracted from every class in {where}", 0 * Y + number
+        )
     yield Part("labels-inverted", f"{where} has 1 − Y for Y", 1 - Y)
     yield Part("labels-added", f"the labels are added in {where}, not subtracted", -Y)
 

@@ -93,7 +93,9 @@ def _samples(case: Case, A: Array) -> Iterator[Part]:
         if 0 < kept < m:
             text = f"the samples of class {label} are left out of the loss"
             yield Part("samples-ignored", text, np.asarray(total))
-            yield Part("samples-ignored", f"{text}, and the mean is over the other {kept}", np.asarray(total * m / kept))
+            yield Part(
+                "samples-ignored", f"{text}, and the mean is over the other {kept}", np.asarray(total * m / kept)
+            )
 
 
 def _of_the_sum(case: Case, A: Array) -> Iterator[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,8 @@ Form = tuple[str, str, Callable[[Array, Array], Array]]
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """Wrong labels, a wrong output, another form of the derivative."""
-    if case.network.joint:
-        forms = [*_joint(case), *_other_losses(case)]
-    else:
-        forms = [*_separate(case), *_other_losses(case)]
+    own = _joint if case.network.joint else _separate
+    forms = [*own(case), *_other_losses(case)]
     chosen = [Part(name, text, np.array(place)) for place, (name, text, _) in enumerate(forms)]
     functions = [function for *_, function in forms]
     yield from crossed(
@@ -80,9 +79,17 @@ def _other_losses(case: Case) -> Iterator[Form]:
         yield "other-loss", f"{dZ} is the derivative of {word} through {activation}", delta
         if activation == "softmax":
             text = f"{dZ} is the derivative of {word} times A ⊙ (1 − A)"
-            yield "other-loss", text, lambda A, Y, o=other, k=scale: k * gradient(o, A, Y) * A * (1 - A)
+            yield "other-loss", text, partial(_diagonal, other, scale)
     if not case.network.joint and activation in ("softmax", "sigmoid"):
-        yield "other-loss", f"{dZ} = A − Y, which is a cross-entropy's", lambda A, Y: (A - Y) / case.context.delta_divisor
+        yield (
+            "other-loss",
+            f"{dZ} = A − Y, which is a cross-entropy's",
+            lambda A, Y: (A - Y) / case.context.delta_divisor,
+        )
+
+
+def _diagonal(loss: str, scale: float, A: Array, Y: Array) -> Array:
+    return np.asarray(scale * gradient(loss, A, Y) * A * (1 - A))
 
 
 def slope_of(case: Case, A: Array) -> Array | None:

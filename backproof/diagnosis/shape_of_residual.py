@@ -29,9 +29,13 @@ def shape_of_residual(recorded: Array, exact: Array, unit: Array) -> str:
 
 def _facts(recorded: Array, exact: Array, wrong: Array) -> Iterator[str]:
     if recorded.size == 1:
-        yield f"it is {float(recorded[0, 0] / exact[0, 0]):.6g} times what it should be" if exact.any() else "it should be 0"
+        yield (
+            f"it is {float(recorded[0, 0] / exact[0, 0]):.6g} times what it should be"
+            if exact.any()
+            else "it should be 0"
+        )
         return
-    rows, columns = wrong.any(axis=1), wrong.any(axis=0)
+    rows, columns = np.asarray(wrong.any(axis=1)), np.asarray(wrong.any(axis=0))
     if wrong.sum() == 1:
         yield f"one element is wrong, at {tuple(int(i) for i in np.argwhere(wrong)[0])}"
         return

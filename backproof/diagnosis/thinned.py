@@ -36,12 +36,21 @@ def samples_of(equation: Equation, operands: Operands, worst: Array) -> tuple[Op
         return operands, ALL
     columns = _some(m, SAMPLES, worst)
     names = operands.names()
-    return Operands({n: _columns(operands.recorded(n), columns) if _by_sample(n) else operands.recorded(n) for n in names}), columns
+    return Operands(
+        {n: _columns(operands.recorded(n), columns) if _by_sample(n) else operands.recorded(n) for n in names}
+    ), columns
 
 
 def thinned(
-    network: Network, equation: Equation, operands: Operands, context: Context, exact: Array, recorded: Array,
-    unit: Array, whole: Operands, columns: Any,
+    network: Network,
+    equation: Equation,
+    operands: Operands,
+    context: Context,
+    exact: Array,
+    recorded: Array,
+    unit: Array,
+    whole: Operands,
+    columns: Any,
 ) -> tuple[Case, Array]:
     """The case, and the units of the elements that it looks at."""
     if exact.ndim < 2 or _by_sample(equation.target) or exact.size <= GRID * GRID:

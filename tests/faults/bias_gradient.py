@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.faults.functions import within
+from tests.faults.functions import step, within
 from tests.faults.planted import Planted, deep
 
 
@@ -27,7 +27,6 @@ FAULTS = [
     Planted("B9", "from the weight gradient", "db1", lambda c, q, r: q["dW1"].sum(axis=1, keepdims=True),
             ("from-weight-gradient",), deep),
     Planted("B11", "squeezed", "b1_next",
-            lambda c, q, r: q["b1"] - q["db1"][:, 0] * c.learning_rate / (c.divisor if c.averaged_in == "update" else 1),
-            ("squeezed",), deep),
+            lambda c, q, r: q["b1"] - q["db1"][:, 0] * step(c), ("squeezed",), deep),
     Planted("B13", "decay on biases", "db1", lambda c, q, r: r + 0.05 * q["b1"], ("weight-decay",), deep),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from tests.faults.functions import dropped, other_than, sigmoid, softmax
 from tests.faults.planted import Planted, classes, deep
 
-RELU = ("dropout",)
+DROPOUT = ("dropout",)
 
 
 def _square_softmax(case):
@@ -29,6 +29,10 @@ def _same_width(case):
 
 def _activated(case):
     return deep(case, "tanh")
+
+
+def _relu(case):
+    return deep(case, "relu")
 
 
 def _big(case, q):
@@ -73,6 +77,8 @@ FAULTS = [
     Planted("F15", "layer 2 fed with x", "Z2", lambda c, q, r: q["W2"] @ q["X"] + q["b2"], ("input-of-another-layer",),
             _same_width),
     Planted("F17", "activation in place", "Z1", lambda c, q, r: np.tanh(r), ("overwritten",), _activated),
-    Planted("F19", "keep read as drop", "A1", lambda c, q, r: r * dropped(q, 0.8, 5), RELU, _activated, convention=True),
-    Planted("F21", "dropout left on", "A1", lambda c, q, r: r * dropped(q, 0.5, 2), RELU, _activated, convention=True),
+    Planted("F19", "keep read as drop", "A1", lambda c, q, r: r * dropped(q, 0.8, 5), DROPOUT, _relu,
+            convention=True),
+    Planted("F21", "dropout left on", "A1", lambda c, q, r: r * dropped(q, 0.5, 2), DROPOUT, _relu,
+            convention=True),
 ]  # fmt: skip

@@ -45,3 +45,8 @@ def dropped(q, share, scale):
 
 def other_than(case, activation):
     return next(name for name in ("tanh", "relu", "sigmoid") if name != activation)
+
+
+def step(case):
+    """What multiplies a gradient in the update."""
+    return case.learning_rate / (case.divisor if case.averaged_in == "update" else 1)

@@ -35,7 +35,9 @@ def _square(case):
 def _alike(case):
     """Layers 1 and 2 are of one width, and hidden."""
     case = deep(case, at_least=3)
-    return replace(case, sizes=(case.sizes[0], case.sizes[2], *case.sizes[2:]), activations=("tanh", "relu", *case.activations[2:]))
+    return replace(
+        case, sizes=(case.sizes[0], case.sizes[2], *case.sizes[2:]), activations=("tanh", "relu", *case.activations[2:])
+    )
 
 
 def _three(case):

@@ -47,5 +47,6 @@ FAULTS = [
     Planted("O13", "divided by the classes", "dZ{L}", lambda c, q, r: r / c.sizes[-1], ("factor",),
             lambda c: replace(binary(c), reduction="mean_over_samples", averaged_in="delta"), convention=True),
     Planted("O15", "labels not one-hot", "dZ{L}", _numbers, ("labels-not-one-hot",), classes),
-    Planted("O17", "probabilities overwritten", "A{L}", lambda c, q, r: r - q["Y"], ("overwritten-by-delta",), classes, late=True),
+    Planted("O17", "probabilities overwritten", "A{L}", lambda c, q, r: r - q["Y"], ("overwritten-by-delta",),
+            classes, late=True),
 ]  # fmt: skip
