@@ -158,11 +158,12 @@ def table(found: list[Row], seed: int, pairs: int) -> Iterator[str]:
     yield (
         f"Made by `python -m benchmarks.faults --seed {seed}`. Each mistake is planted in correct random NumPy steps "
         "(rows, columns, weights as PyTorch holds them, float32 and float64, every convention), once with everything "
-        "said and once with nothing. *Right equation*: it fails, and no other does. *Named*: the right name comes first, "
-        "or is among those that the data cannot tell from it. *Convention*: with nothing said, another convention makes "
-        "the step a right one, or the fault another; not counted.\n"
+        "said and once with nothing. *Right equation*: it fails, and no other does. *Named*: the right name comes "
+        "first, or is among those that the data cannot tell from it. *Convention*: with nothing said, another "
+        "convention makes the step a right one, or the fault another; not counted.\n"
     )
-    yield "| id | mistake | cases | convention | detected | right equation | named | name |\n|---|---|---|---|---|---|---|---|"
+    yield "| id | mistake | cases | convention | detected | right equation | named | name |"
+    yield "|---|---|---|---|---|---|---|---|"
     for row in found:
         names = ", ".join(sorted({outcome.name for outcome in row.judged})) or "-"
         cases = len(row.judged)
@@ -174,13 +175,13 @@ def table(found: list[Row], seed: int, pairs: int) -> Iterator[str]:
     every = [outcome for row in found for outcome in row.judged]
     total = len(every)
     yield (
-        f"\nIn all {total} cases: {sum(o.detected for o in every)} detected, {sum(o.placed for o in every)} at the right "
-        f"equation and nowhere else, {sum(o.named for o in every)} named right first, "
+        f"\nIn all {total} cases: {sum(o.detected for o in every)} detected, {sum(o.placed for o in every)} at the "
+        f"right equation and nowhere else, {sum(o.named for o in every)} named right first, "
         f"{sum(not o.named and not o.silent for o in every)} named wrong.\n"
     )
     for word, size in (("Pairs", 2), ("Triples", 3)):
         tried, there, named = several(seed, pairs, size)
-        yield f"- {word} in different equations, drawn by seed {seed}: {named} of {tried} with all named ({there} found)."
+        yield f"- {word} in different equations, seed {seed}: {named} of {tried} with all named ({there} all found)."
     tried, named = in_one_equation(seed, pairs)
     yield f"- A mistake and a wrong constant in one equation: {named} of {tried} with both named."
 

@@ -26,10 +26,11 @@ def candidates(case: Case) -> Iterator[Candidate]:
     forms = [*own(case), *_other_losses(case)]
     chosen = [Part(name, text, np.array(place)) for place, (name, text, _) in enumerate(forms)]
     functions = [function for *_, function in forms]
-    yield from crossed(
-        lambda A, Y, form: functions[int(form)](A, Y), list(outputs(case, case.target)), list(labels(case, case.target)),
-        chosen,
-    )  # fmt: skip
+
+    def delta(A: Array, Y: Array, form: Array) -> Array:
+        return functions[int(form)](A, Y)
+
+    yield from crossed(delta, list(outputs(case, case.target)), list(labels(case, case.target)), chosen)
     if not case.network.joint:
         yield from _from_gradient(case)
     yield from weighted(case)

@@ -54,5 +54,5 @@ def _epsilon(case: Case, A: Array, Y: Array) -> Iterator[Candidate]:
     if own == "binary_cross_entropy":
         array = array + (1 - Y) / (1 - A + epsilon) * scale
     change = float(np.abs(array - case.exact).max() / np.abs(case.exact).max())
-    text = f"an ε of {epsilon:.3g} stands in a denominator of {case.target}: it moves it by up to {change:.2g} of itself"
+    text = f"an ε of {epsilon:.3g} is in a denominator of {case.target}: it moves it by up to {change:.2g} of itself"
     yield Candidate("epsilon", text, array, free=1, numbers={"epsilon": epsilon, "relative change": change})

@@ -16,8 +16,8 @@ def _width_of_batch(case):
 
 
 FAULTS = [
-    Planted("B1", "summed over everything", "db1", lambda c, q, r: np.full_like(r, r.sum()), ("summed-over-everything",),
-            deep),
+    Planted("B1", "summed over everything", "db1", lambda c, q, r: np.full_like(r, r.sum()),
+            ("summed-over-everything",), deep),
     Planted("B1b", "one number", "db1", lambda c, q, r: np.asarray(r.sum()), ("summed-over-everything",), deep),
     Planted("B3", "summed a second time", "db1", lambda c, q, r: np.asarray(r.sum(axis=0).sum()),
             ("summed-over-everything",), deep),
