@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backproof import elementwise
 from backproof.check import Check
-from backproof.diagnosis import Case, explain
+from backproof.diagnosis import explain, samples_of, shape_of_residual, thinned
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Equation, Product, equations
 from backproof.evaluation import Context
@@ -25,6 +25,9 @@ from backproof.verdict import Verdict
 from backproof.yardstick import Yardstick
 
 Array = NDArray[Any]
+
+WORST = 64
+"""Of the worst elements, whose samples a diagnosis looks at beside evenly spaced ones."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,15 @@ class EquationChecker:
 
 def diagnosed(check: Check, network: Network, operands: Operands, fmt: Format, context: Context) -> Check:
     """The same check with the explanations of its failure."""
-    equation = check.equation
-    recorded = operands.wide(equation.target)
-    exact, unit = expected(equation, operands, fmt, context, recorded)
-    case = Case(network, equation, operands, context, exact, recorded)
-    return replace(check, explanations=tuple(explain(case, fmt, unit)))
+    equation, suspects = check.equation, check.residuals.suspects
+    worst = suspects[:WORST, 2].astype(np.int64) if len(suspects) else np.array([check.residuals.index[1]])
+    near, columns = samples_of(equation, operands, worst)
+    recorded = near.wide(equation.target)
+    exact, everywhere = expected(equation, near, fmt, context, recorded)
+    case, unit = thinned(network, equation, near, context, exact, recorded, everywhere, operands, columns)
+    found = tuple(explain(case, fmt, unit))
+    said = "" if found else shape_of_residual(recorded, exact, everywhere)
+    return replace(check, explanations=found, message=f"{check.message}; {said}" if said else check.message)
 
 
 def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta") -> Context:

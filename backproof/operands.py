@@ -40,6 +40,10 @@ class Operands:
         """Whether the step has such a quantity."""
         return name in self._recorded
 
+    def names(self) -> tuple[str, ...]:
+        """Of all quantities that the step has."""
+        return tuple(self._recorded)
+
     def recorded(self, name: str) -> Array:
         """The array as it was recorded."""
         return self._recorded[name]

@@ -93,9 +93,17 @@ def random_case(seed: int, largest: int = 24) -> Case:
     )  # fmt: skip
 
 
-def arrays_of(case: Case, faults: Mapping[str, Fault] | None = None) -> Arrays:
-    """The arrays of one step under their keys, in the case's own layout."""
+def arrays_of(
+    case: Case, faults: Mapping[str, Fault] | None = None, prepare: Callable[[Case, Arrays], None] | None = None
+) -> Arrays:
+    """The arrays of one step under their keys, in the case's own layout.
+
+    Args:
+        prepare: changes data and parameters before anything is computed from them.
+    """
     q = _data(case)
+    if prepare is not None:
+        prepare(case, q)
     forward(case, q, faults or {})
     backward(case, q, faults or {})
     update(case, q, faults or {})

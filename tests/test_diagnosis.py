@@ -26,7 +26,7 @@ NAMES = {
     "updated weights": "weights-updated",
     "delta of another layer": "delta-of-another-layer",
     "Z for A": "input-not-activated",
-    "sign": "factor",
+    "sign": "sign-flipped",
     "factor 2": "factor",
     "learning rate": "learning-rate",
     "learning rate of a bias": "learning-rate",

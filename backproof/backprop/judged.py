@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from backproof.backprop.alternatives import alternatives
 from backproof.backprop.convention import Convention
 from backproof.backprop.given import Given
+from backproof.backprop.kinks import kink_note
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
 from backproof.check import Check
 from backproof.diagnosis import Case, Explanation
+from backproof.diagnosis.not_finite import explain_not_finite
+from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
 from backproof.equation_check import check_equation, context_of, diagnosed, expected
 from backproof.equations import Elementwise, Equation
@@ -89,10 +92,15 @@ class StepJudge:
         return context_of(self._network, dtype, m, self._convention.averaged_in)
 
     def _format(self, equation: Equation) -> np.dtype[Any]:
-        """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser."""
+        """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser (of an
+        elementwise equation: any).
+        """
         known = self._step.known
         dtypes = [known[name].dtype for name in equation.rule.operands if name != "Y"]
         target = known[equation.target].dtype
+        if isinstance(equation.rule, Elementwise):
+            # What is made of one operand alone (1 − A²) is rounded in that operand's format.
+            return max([target, *dtypes], key=lambda dtype: format_of(dtype).unit_roundoff)
         finest = min(dtypes, key=lambda dtype: format_of(dtype).unit_roundoff, default=target)
         return max(target, finest, key=lambda dtype: format_of(dtype).unit_roundoff)
 
@@ -100,7 +108,7 @@ class StepJudge:
         array = self._step.recorded[target]
         usable = [form for form in forms if not self._step.obstacle(form)]
         if not np.isfinite(array).all():
-            self._not_finite(target, forms[0], usable)
+            self._not_finite(target, forms, usable)
         elif not usable:
             self._unchecked[target] = self._step.obstacle(forms[0])
         else:
@@ -125,6 +133,8 @@ class StepJudge:
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
+        elif note := kink_note(check.equation, operands, self._network.slope):
+            self._notes.append(note)
 
     def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
         """The check of one form, with the benefit of what recomputed operands leave open."""
@@ -163,16 +173,30 @@ class StepJudge:
             explanations = explain_shape(case, fmt, unit)
         self._bug(equation, message, tuple(explanations))
 
-    def _not_finite(self, target: str, equation: Equation, usable: list[Equation]) -> None:
-        if not usable:
-            self._unchecked[target] = f"it holds values that are not finite; {self._step.obstacle(equation)}"
+    def _not_finite(self, target: str, forms: tuple[Equation, ...], usable: list[Equation]) -> None:
+        equation, known = forms[0], self._step.known
+        # An operand of any form that is not finite may be where it comes from.
+        operands = {name for form in forms for name in form.rule.operands if name in known}
+        if not usable or not all(self._step.finite(name) for name in operands):
+            why = next(filter(None, map(self._step.obstacle, forms)), "")
+            self._unchecked[target] = f"it holds values that are not finite; {why}"
             return
         array = self._step.recorded[target]
         finite = np.isfinite(array)
         count = array.size - int(np.count_nonzero(finite))
         value = array if not array.ndim else array[tuple(np.argwhere(~finite)[0])]
         message = f"{count} of {array.size} values are not finite, the first is {value}; its operands are finite"
-        self._bug(equation, message)
+        self._bug(equation, message, tuple(self._why_not_finite(usable)))
+
+    def _why_not_finite(self, usable: list[Equation]) -> list[Explanation]:
+        fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
+        operands = Operands(self._step.tensors)
+        for equation in usable:
+            recorded = operands.wide(equation.target)
+            exact, _ = expected(equation, operands, fmt, context, np.zeros_like(recorded))
+            if found := explain_not_finite(Case(self._network, equation, operands, context, exact, recorded)):
+                return found
+        return []
 
     def _bug(self, equation: Equation, message: str, explanations: tuple[Explanation, ...] = ()) -> None:
         """What has no residual: a wrong shape, a value that is no number."""
@@ -204,7 +228,11 @@ class StepJudge:
     def _narrow(self, target: str, check: Check) -> None:
         own = self._step.recorded[target].dtype.name
         finer = self._step.recorded[check.equation.rule.operands[0]].dtype.name
-        self._fail(replace(check, verdict=Verdict.BUG, message=f"it is held in {own}, its operands in {finer}"))
+        message = f"it is held in {own}, its operands in {finer}"
+        text = f"{target} is held in {own} where {finer} was promised: every later digit is lost"
+        numbers = {"significant bits": float(significant_bits(self._step.recorded[target].dtype))}
+        why = Explanation(f"held-in-{own}", text, check.residuals.fraction, numbers=numbers)
+        self._fail(replace(check, verdict=Verdict.BUG, message=message, explanations=(why,)))
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -6,6 +6,9 @@ down to rounding is the mistake.
 """
 
 from backproof.diagnosis.candidate import Candidate, Case
-from backproof.diagnosis.explain import Explanation, explain
+from backproof.diagnosis.explain import explain
+from backproof.diagnosis.explanation import Explanation
+from backproof.diagnosis.shape_of_residual import shape_of_residual
+from backproof.diagnosis.thinned import samples_of, thinned
 
-__all__ = ["Candidate", "Case", "Explanation", "explain"]
+__all__ = ["Candidate", "Case", "Explanation", "explain", "samples_of", "shape_of_residual", "thinned"]

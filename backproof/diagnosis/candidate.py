@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +17,56 @@ from backproof.network import Network
 from backproof.operands import Operands
 
 Array = NDArray[Any]
+ALL: Any = ...
+
+JOIN = " + "
+"""Between the names of two mistakes in one equation."""
+
+
+class Part(NamedTuple):
+    """One operand of an equation as it may have been taken: right (no name), or wrong."""
+
+    name: str
+    text: str
+    array: Array
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One mistake.
+    """One mistake, or two in one equation.
 
     Attributes:
-        name: stable, for programs and tests: ``mask-missing``.
+        name: stable, for programs and tests: ``mask-missing``; two are joined by `` + ``.
         sentence: plain words with the formula.
-        array: what the equation would have produced, float64, in the target's shape.
+        value: what the equation would have produced, float64, at the elements that are looked at; or what makes it.
         free: constants that were fitted to the recorded array; each makes the explanation weaker.
+        numbers: what supports it.
     """
 
     name: str
     sentence: str
-    array: Array
+    value: Array | Callable[[], Array]
     free: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mistakes(self) -> int:
+        """How many it takes."""
+        return self.name.count(JOIN) + 1 if self.name else 0
+
+    def array(self) -> Array:
+        """The value, made where it was not yet."""
+        return np.asarray(self.value() if callable(self.value) else self.value)
+
+
+def crossed(combine: Callable[..., Array], *sides: Sequence[Part], most: int = 2) -> Iterator[Candidate]:
+    """Every choice of one part from each side with one to ``most`` mistakes in it, those with one first."""
+    choices = [(sum(bool(part.name) for part in choice), choice) for choice in product(*sides)]
+    for wrong, choice in sorted(choices, key=lambda item: item[0]):
+        if 0 < wrong <= most:
+            mistakes = [part for part in choice if part.name]
+            name, text = JOIN.join(p.name for p in mistakes), "; ".join(p.text for p in mistakes)
+            yield Candidate(name, text, partial(combine, *(part.array for part in choice)))
 
 
 @dataclass(frozen=True)
@@ -38,8 +74,11 @@ class Case:
     """A failing equation with everything that its step recorded.
 
     Attributes:
-        exact: what the equation gives, in float64.
-        recorded: what was recorded, in float64.
+        operands: of a target with a column for each sample: those of the samples that are looked at.
+        exact: what the equation gives, in float64, at the elements that are looked at.
+        recorded: what was recorded there, in float64.
+        rows, columns: of the target, that are looked at.
+        whole_operands, all_exact: the operands with all samples, and what the equation gives everywhere.
     """
 
     network: Network
@@ -48,6 +87,10 @@ class Case:
     context: Context
     exact: Array
     recorded: Array
+    rows: Any = ALL
+    columns: Any = ALL
+    whole_operands: Operands | None = None
+    all_exact: Array | None = None
 
     def get(self, name: str) -> Array | None:
         """A recorded quantity in float64, or None where the step has none."""
@@ -55,6 +98,24 @@ class Case:
 
     def __getitem__(self, name: str) -> Array:
         return self.operands.wide(name)
+
+    @property
+    def whole(self) -> Operands:
+        """The operands with all samples, for a mistake that mixes them."""
+        return self.whole_operands or self.operands
+
+    def whole_exact(self) -> Array:
+        """What the equation gives, at all elements of a target that is no sample's."""
+        return self.exact if self.all_exact is None else self.all_exact
+
+    def cut(self, array: Array) -> Array:
+        """The elements that are looked at, of an array of the target's whole shape."""
+        return np.asarray(array[self.rows][:, self.columns])
+
+    @property
+    def target(self) -> str:
+        """Of the equation."""
+        return self.equation.target
 
     @property
     def layer(self) -> int:
@@ -67,14 +128,22 @@ class Case:
         return "X" if self.layer == 1 else f"A{self.layer - 1}"
 
     @property
-    def m(self) -> int:
-        """Samples of the batch."""
-        return int(self.operands.recorded("X").shape[1])
+    def activation(self) -> str:
+        """Of the equation's layer."""
+        return self.network.activations[self.layer - 1]
 
     @property
+    def m(self) -> int:
+        """Samples of the batch."""
+        return int(self.whole.recorded("X").shape[1])
+
+    @cached_property
     def one_hot(self) -> Array:
         """Y as a matrix of the output's shape, for explanations only."""
-        Y = self["Y"]
+        return self.matrix(self["Y"])
+
+    def matrix(self, Y: Array) -> Array:
+        """Labels as a matrix of the output's shape."""
         if Y.dtype.kind not in "iu":
             return Y
         return np.asarray((np.arange(self.network.sizes[-1])[:, None] == Y).astype(np.float64))
@@ -82,3 +151,12 @@ class Case:
     def fits(self, array: Array | None) -> bool:
         """Whether an array has the target's shape."""
         return array is not None and array.shape == self.exact.shape
+
+    def quantities(self, *kinds: str) -> Iterator[tuple[str, Array]]:
+        """Recorded quantities of these kinds, layer by layer; X among them where A is."""
+        names = ["X"] if "A" in kinds else []
+        names += [f"{kind}{n}" for n in range(1, self.network.depth + 1) for kind in kinds]
+        for name in names:
+            array = self.get(name)
+            if array is not None:
+                yield name, array

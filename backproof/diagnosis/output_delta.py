@@ -2,92 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backproof.diagnosis.candidate import Candidate, Case
-from backproof.diagnosis.forward import sigmoid, softmax
+from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
+from backproof.diagnosis.classes import weighted
+from backproof.diagnosis.functions import derived, softmax
+from backproof.diagnosis.hidden_delta import derivative_parts
+from backproof.diagnosis.labels import LOSSES, coefficient, gradient, labels, outputs, through_output
+
+Array = NDArray[Any]
+Form = tuple[str, str, Callable[[Array, Array], Array]]
+"""Name, sentence, and dZ as a function of the output and the labels."""
 
 
 def candidates(case: Case) -> Iterator[Candidate]:
-    """Of ``dZ_L = (A_L − Y) / divisor``."""
-    Z, Y, scale = case[f"Z{case.layer}"], case.one_hot, 1 / case.context.divisor
-    softmaxed = case.network.loss == "cross_entropy"
-    p = softmax(Z) if softmaxed else sigmoid(Z)
-    dZ, slope = case.equation.target, p * (1 - p)
-    yield Candidate("labels-missing", f"the labels are not subtracted: {dZ} = A", p * scale)
-    yield Candidate(
-        "squared-error-delta",
-        f"{dZ} = (A − Y) ⊙ A ⊙ (1 − A): the derivative of a squared error through a sigmoid",
-        (p - Y) * slope * scale,
-    )
-    if softmaxed:
-        yield Candidate(
-            "jacobian-diagonal",
-            f"only the diagonal of the softmax Jacobian is used: {dZ} = −Y ⊙ (1 − A)",
-            -Y * (1 - p) * scale,
+    """Wrong labels, a wrong output, another form of the derivative."""
+    own = _joint if case.network.joint else _separate
+    forms = [*own(case), *_other_losses(case)]
+    chosen = [Part(name, text, np.array(place)) for place, (name, text, _) in enumerate(forms)]
+    functions = [function for *_, function in forms]
+
+    def delta(A: Array, Y: Array, form: Array) -> Array:
+        return functions[int(form)](A, Y)
+
+    yield from crossed(delta, list(outputs(case, case.target)), list(labels(case, case.target)), chosen)
+    if not case.network.joint:
+        yield from _from_gradient(case)
+    yield from weighted(case)
+
+
+def _joint(case: Case) -> Iterator[Form]:
+    """Softmax with cross-entropy, sigmoid with the binary one: ``A − Y``."""
+    loss, dZ, scale = case.network.loss, case.target, coefficient(case)
+    yield "", "", lambda A, Y: scale * (A - Y)
+    text = f"{dZ} = ∂loss/∂A: the output activation's derivative is missing"
+    yield "derivative-missing", text, lambda A, Y: scale * gradient(loss, A, Y)
+    if loss == "cross_entropy":
+        text = f"only the diagonal of the softmax Jacobian is used: {dZ} = −Y ⊙ (1 − A)"
+        yield "jacobian-diagonal", text, lambda A, Y: scale * -Y * (1 - A)
+        text = f"only the true class has a delta: {dZ} = A − 1 where Y is 1, else 0"
+        yield "true-class-only", text, lambda A, Y: scale * (A - 1) * Y
+
+        def twice(A: Array, Y: Array) -> Array:
+            return scale * through_output("softmax", softmax(A) - Y, A, None)
+
+        yield "softmax-twice-differentiated", f"{dZ} is the derivative of a loss that takes softmax twice", twice
+
+
+def _separate(case: Case) -> Iterator[Form]:
+    """``dA`` through the activation, from the recorded output."""
+    loss, own, dZ, scale = case.network.loss, case.network.activations[-1], case.target, coefficient(case)
+    yield "", "", lambda A, Y: scale * through_output(own, gradient(loss, A, Y), A, slope_of(case, A))
+    if own == "identity":
+        return
+    text = f"{dZ} = ∂loss/∂A: the output activation's derivative is missing"
+    yield "derivative-missing", text, lambda A, Y: scale * gradient(loss, A, Y)
+    if own == "softmax":
+        text = f"only the diagonal of the softmax Jacobian is used: {dZ} = dA ⊙ A ⊙ (1 − A)"
+        yield "jacobian-diagonal", text, lambda A, Y: scale * gradient(loss, A, Y) * A * (1 - A)
+
+
+def _other_losses(case: Case) -> Iterator[Form]:
+    own, activation, dZ = case.network.loss, case.network.activations[-1], case.target
+    for other, word in LOSSES.items():
+        scale = coefficient(case, other)
+        if other == own or (other != "mse" and activation not in ("softmax", "sigmoid")):
+            continue
+
+        def delta(A: Array, Y: Array, other: str = other, scale: float = scale) -> Array:
+            return scale * through_output(activation, gradient(other, A, Y), A, slope_of(case, A))
+
+        yield "other-loss", f"{dZ} is the derivative of {word} through {activation}", delta
+        if activation == "softmax":
+            text = f"{dZ} is the derivative of {word} times A ⊙ (1 − A)"
+            yield "other-loss", text, partial(_diagonal, other, scale)
+    if not case.network.joint and activation in ("softmax", "sigmoid"):
+        yield (
+            "other-loss",
+            f"{dZ} = A − Y, which is a cross-entropy's",
+            lambda A, Y: (A - Y) / case.context.delta_divisor,
         )
-        inner = (p - Y) * p
-        through = p * ((p - Y) - inner.sum(axis=0, keepdims=True))
-        yield Candidate(
-            "squared-error-softmax", f"{dZ} is the derivative of a squared error through softmax", through * scale
-        )
-        yield Candidate(
-            "softmax-twice",
-            f"softmax is applied twice before the labels are subtracted: {dZ} = softmax(A) − Y",
-            (softmax(p) - Y) * scale,
-        )
-        again = softmax(p)
-        twice = p * ((again - Y) - ((again - Y) * p).sum(axis=0, keepdims=True))
-        yield Candidate(
-            "softmax-twice-differentiated", f"{dZ} is the derivative of a loss that takes softmax twice", twice * scale
-        )
-        yield Candidate(
-            "softmax-over-samples",
-            f"softmax runs over the samples: {dZ} = softmax over samples − Y",
-            (softmax(Z, 1) - Y) * scale,
-        )
-        label = np.arange(len(Y)) @ Y
-        yield Candidate(
-            "labels-not-one-hot",
-            f"the label's number is subtracted from every class: {dZ} = A − y",
-            (p - label) * scale,
-        )
-        yield Candidate(
-            "true-class-only",
-            f"only the true class has a delta: {dZ} = (A − 1) where Y is 1, else 0",
-            (p - 1) * Y * scale,
-        )
-        E = np.exp(Z - Z.max(axis=0, keepdims=True))
-        yield Candidate(
-            "softmax-not-normalised", f"softmax is not divided by its sum: {dZ} = e^(Z − max) − Y", (E - Y) * scale
-        )
-    else:
-        yield Candidate(
-            "sigmoid-derivative-extra",
-            f"the sigmoid's derivative is applied once more: {dZ} = (A − Y) ⊙ A ⊙ (1 − A)",
-            (p - Y) * slope * scale,
-        )
-    yield Candidate(
-        "activation-derivative-missing",
-        f"{dZ} = dL/dA: the output activation's derivative is missing",
-        (-Y / p if softmaxed else (p - Y) / slope) * scale,
-    )
-    yield Candidate(
-        "logits-for-probabilities", f"the logits stand for the probabilities: {dZ} = Z − Y", (Z - Y) * scale
-    )
-    A = case.get(f"A{case.layer}")
-    if A is not None:
-        yield Candidate(
-            "from-recorded-output",
-            f"{dZ} = A − Y with the recorded A, which is not the activation of Z",
-            (A - Y) * scale,
-        )
-    if case.m > 1:
-        yield Candidate(
-            "labels-shifted", "the labels are those of the next sample", (p - np.roll(Y, -1, axis=1)) * scale
-        )
-        yield Candidate(
-            "labels-shifted", "the labels are those of the sample before", (p - np.roll(Y, 1, axis=1)) * scale
-        )
+
+
+def _diagonal(loss: str, scale: float, A: Array, Y: Array) -> Array:
+    return np.asarray(scale * gradient(loss, A, Y) * A * (1 - A))
+
+
+def slope_of(case: Case, A: Array) -> Array | None:
+    """The output activation's elementwise derivative: of A where it is a function of A, else of Z."""
+    own, L = case.network.activations[-1], case.network.depth
+    if own == "softmax":
+        return None
+    if own in ("tanh", "sigmoid"):
+        return 1 - A * A if own == "tanh" else A * (1 - A)
+    return derived(own, case[f"Z{L}"], case.context.slope)
+
+
+def _from_gradient(case: Case) -> Iterator[Candidate]:
+    """The recorded dA through another derivative."""
+    dA = case.get(f"dA{case.layer}")
+    if dA is None:
+        return
+    own, A = case.network.activations[-1], case[f"A{case.layer}"]
+    if own == "softmax":
+        yield Candidate("derivative-missing", f"{case.target} = dA{case.layer}: the softmax Jacobian is missing", dA)
+        text = f"only the diagonal of the softmax Jacobian is used: {case.target} = dA ⊙ A ⊙ (1 − A)"
+        yield Candidate("jacobian-diagonal", text, dA * A * (1 - A))
+        return
+    for part in derivative_parts(case):
+        yield Candidate(part.name, part.text, dA * part.array)

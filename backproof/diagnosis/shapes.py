@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case
-from backproof.diagnosis.constants import ratio, recognise
-from backproof.diagnosis.explain import MARGIN, Explanation
-from backproof.diagnosis.forward import sigmoid, softmax
+from backproof.diagnosis.constants import ratio, recognised
+from backproof.diagnosis.explain import MARGIN
+from backproof.diagnosis.explanation import Explanation
+from backproof.diagnosis.functions import sigmoid, softmax
+from backproof.diagnosis.weight_gradient import divided_by
 from backproof.rounding import Format
 
 Array = NDArray[Any]
@@ -28,7 +30,7 @@ def explain_shape(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
     recorded = np.atleast_2d(case.recorded)
     with np.errstate(all="ignore"):
         for candidate in _candidates(case):
-            array = np.atleast_2d(candidate.array)
+            array = np.atleast_2d(candidate.array())
             for turned in (array, array.T):
                 if turned.shape == recorded.shape and (
                     explanation := _fit(case, candidate, turned, recorded, fmt, unit)
@@ -42,11 +44,8 @@ def _fit(
     case: Case, candidate: Candidate, array: Array, recorded: Array, fmt: Format, unit: Array
 ) -> Explanation | None:
     """The candidate as it is, or times a constant that the problem has."""
-    fitted = ratio(recorded, array)
-    constants = [(1.0, "")]
-    if fitted is not None and fitted != 0:
-        constant, name = recognise(fitted, case)
-        constants += [(constant, name)] if name != f"{fitted:.6g}" else []
+    named = recognised(ratio(recorded, array), case)
+    constants = [(1.0, "")] + ([named] if named else [])
     terms = np.sqrt(array.size)
     for constant, name in constants:
         allowed = MARGIN * (unit.max() * max(1.0, abs(constant)) + fmt.unit_roundoff * terms * np.abs(constant * array))
@@ -66,19 +65,28 @@ def _candidates(case: Case) -> Iterator[Candidate]:
         yield from _weight_gradient(case)
     elif target == "loss":
         yield from _loss(case)
+    elif kind == "dZ" and case.layer == case.network.depth:
+        yield from _output_delta(case)
     elif target.startswith("b") and target.endswith("_next"):
         yield from _bias_update(case)
     yield Candidate("transposed", f"{target} is transposed", case.exact.T)
 
 
 def _bias_gradient(case: Case) -> Iterator[Candidate]:
-    db, dZ = case.equation.target, case[f"dZ{case.layer}"]
+    db, dZ = case.equation.target, case[f"dZ{case.layer}"] / divided_by(case)
     name = f"dZ{case.layer}"
     yield Candidate("not-summed", f"{db} is {name} itself: it was never summed over the samples", dZ)
     yield Candidate(
         "summed-over-everything", f"{db} is summed over units and samples: one number for all units", dZ.sum()
     )
     yield Candidate("wrong-axis", f"{db} is summed over the units, not the samples", dZ.sum(axis=0))
+    A, dW = case[case.below], case.get(f"dW{case.layer}")
+    if dW is not None:
+        text = f"{db} is made of the weight gradient: the sum of dW{case.layer} over its units"
+        yield Candidate("from-weight-gradient", text, dW.sum(axis=0))
+        yield Candidate("from-weight-gradient", f"{db} is dW{case.layer} itself", dW)
+    if A.shape[1] == dZ.shape[1]:
+        yield Candidate("one-sample", f"{db} is the last sample's delta alone", dZ[:, -1])
 
 
 def _weight_gradient(case: Case) -> Iterator[Candidate]:
@@ -86,6 +94,18 @@ def _weight_gradient(case: Case) -> Iterator[Candidate]:
     if dZ.shape == A.shape:
         sentence = f"{case.equation.target} is the elementwise product dZ{case.layer} ⊙ {case.below}, not dZ·Aᵀ"
         yield Candidate("elementwise-product", sentence, dZ * A)
+
+
+def _output_delta(case: Case) -> Iterator[Candidate]:
+    """An output of one unit as (m, 1) minus labels as (m,)."""
+    A, Y, dZ = case.get(f"A{case.layer}"), case.one_hot, case.target
+    if A is not None and len(A) == 1:
+        scale = (2.0 if case.network.loss == "mse" and not case.context.half else 1.0) / case.context.delta_divisor
+        text = f"(m, 1) minus (m,) broadcasts to m x m: {dZ} holds every output minus every label"
+        outer = (A.T - Y) * scale
+        yield Candidate("broadcast", text, outer)
+        if case.network.loss == "mse" and case.network.activations[-1] == "sigmoid":
+            yield Candidate("broadcast", text, outer * (A * (1 - A)).T)
 
 
 def _loss(case: Case) -> Iterator[Candidate]:

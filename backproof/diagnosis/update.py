@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import combination, ratio, recognise
 
+Array = NDArray[Any]
+
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """Of plain gradient descent."""
-    name = case.equation.target.removesuffix("_next")
-    W, dW, alpha = case[name], case[f"d{name}"], case.context.step_size
+    name = case.target.removesuffix("_next")
+    W, dW, alpha = (case.cut(case[name]), case.cut(case[f"d{name}"]), case.context.step_size)
     yield Candidate("not-updated", f"{name} is not updated", W)
     yield Candidate("sign", f"the step has the wrong sign: {name} + α·d{name}", W + alpha * dW)
     yield Candidate("learning-rate-missing", f"the learning rate is missing: {name} − d{name}", W - dW)
     yield Candidate("only-the-step", f"{name} itself is missing: −α·d{name}", -alpha * dW)
     yield Candidate("no-gradient", f"{name}·(1 − α): the step is along {name}, not along d{name}", W - alpha * W)
-    if W.shape[0] == W.shape[1] > 1:
-        yield Candidate("gradient-transposed", f"the gradient is transposed: {name} − α·d{name}ᵀ", W - alpha * dW.T)
+    yield from _gradients(case, name, W, alpha)
     for word, factor in (("divided by m", 1 / case.m), ("times m", float(case.m)), ("doubled", 2.0), ("halved", 0.5)):
         yield Candidate("step-scaled", f"the step is {word}: {name} − ({word}) α·d{name}", W - factor * alpha * dW)
-    step = ratio(W - case.recorded, dW)
-    if step is not None:
-        factor, constant = recognise(step / alpha, case)
-        yield Candidate(
-            "learning-rate", f"the learning rate is {step:.6g}, {constant} times α = {alpha:.6g}", W - step * dW, free=1
-        )
-    fitted = combination(W - case.recorded, dW, W)
-    if fitted is not None:
-        rate, decay = fitted
-        if abs(rate / alpha - 1) < 1e-3:
-            sentence = f"weight decay: {name} − α·d{name} − {decay:.3g}·{name} (λ = {decay / alpha:.3g} when times α)"
-            yield Candidate("weight-decay", sentence, W - alpha * dW - decay * W, free=1)
+    yield from _fitted(case, name, W, dW)
+
+
+def _gradients(case: Case, name: str, W: Array, alpha: float) -> Iterator[Candidate]:
+    whole = case[f"d{name}"]
+    if whole.shape[0] == whole.shape[1] > 1:
+        text = f"the gradient is transposed: {name} − α·d{name}ᵀ"
+        yield Candidate("gradient-transposed", text, W - alpha * case.cut(whole.T))
+    for kind, gradient in case.quantities("dW", "db"):
+        if kind != f"d{name}" and gradient.shape == whole.shape:
+            text = f"the gradient is {kind}, not d{name}: {name} − α·{kind}"
+            yield Candidate("gradient-of-another-layer", text, W - alpha * case.cut(gradient))
+    if whole.size > 1:
+        mean = np.full_like(W, whole.sum())
+        yield Candidate("gradient-summed", f"every element takes the same step: {name} − α Σ d{name}", W - alpha * mean)
+
+
+def _fitted(case: Case, name: str, W: Array, dW: Array) -> Iterator[Candidate]:
+    alpha, moved = case.context.step_size, W - case.recorded
+    step = ratio(moved, dW)
+    if step is not None and alpha:
+        word = recognise(step / alpha, case)[1]
+        text = f"the learning rate is {step:.6g}, {word} times α = {alpha:.6g}"
+        yield Candidate("learning-rate", text, W - step * dW, free=1, numbers={"learning rate": step})
+    fitted = combination(moved, dW, W)
+    if fitted is not None and alpha and abs(fitted[0] / alpha - 1) < 1e-3:
+        decay = float(np.vdot(moved - alpha * dW, W) / np.vdot(W, W))
+        text = f"weight decay: {name} − α·d{name} − {decay:.3g}·{name} (λ = {decay / alpha:.3g} when times α)"
+        yield Candidate("weight-decay", text, W - alpha * dW - decay * W, free=1, numbers={"λ·α": decay})
+    along = ratio(case.recorded, W)
+    if along is not None and W.size > 2:
+        text = f"{name}_next is {along:.6g} times {name}: the step is along {name}, not along d{name}"
+        yield Candidate("no-gradient", text, along * W, free=1, numbers={"factor": along})

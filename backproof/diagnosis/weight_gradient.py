@@ -1,61 +1,101 @@
-"""Mistakes of ``dW``; a wrong constant is found as one."""
+"""Mistakes of ``dW_l = dZ_l A_{l-1}ᵀ``; a wrong constant and a decay are found as such (:mod:`closing`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backproof.diagnosis.candidate import Candidate, Case
-from backproof.diagnosis.constants import combination, recognise
+from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
+from backproof.equations import Product
+
+Array = NDArray[Any]
 
 
 def candidates(case: Case) -> Iterator[Candidate]:
-    """Of ``dW_l = dZ_l A_{l-1}ᵀ``."""
-    n, below = case.layer, case.below
-    dW, dZ, A, W = case.equation.target, case[f"dZ{n}"], case[below], case[f"W{n}"]
-    if W.shape[0] == W.shape[1]:
-        yield Candidate("transposed", f"{dW} is transposed: {below}·dZ{n}ᵀ", case.exact.T)
-    for name in ("X", *(f"{kind}{k}" for k in range(1, case.network.depth + 1) for kind in "ZA")):
-        array = case.get(name)
-        if name != below and array is not None and array.shape == A.shape:
-            kind = "input-not-activated" if name == f"Z{n - 1}" else "input-of-another-layer"
-            yield Candidate(kind, f"{name} stands for {below}: {dW} = dZ{n}·{name}ᵀ", dZ @ array.T)
-    for name in (f"{kind}{k}" for k in range(1, case.network.depth + 1) for kind in ("dA", "dZ", "A", "Z")):
-        array = case.get(name)
-        if name != f"dZ{n}" and array is not None and array.shape == dZ.shape:
-            kind = "delta-before-mask" if name == f"dA{n}" else "delta-of-another-layer"
-            yield Candidate(kind, f"{name} stands for dZ{n}: {dW} = {name}·{below}ᵀ", array @ A.T)
-    yield from _decay(case, W)
-    if case.m > 1:
-        yield from _samples(case)
-    top = float(np.abs(case.recorded).max())
-    if top and np.count_nonzero(np.abs(case.recorded) >= top * (1 - 1e-6)) > 1:
-        yield Candidate("clipped", f"{dW} is clipped at {top:.6g}", np.clip(case.exact, -top, top), free=1)
-    length = float(np.linalg.norm(case.exact))
+    """Wrong operands, samples that are left out, and what was done to the whole."""
+    yield from crossed(_gradient(case), list(deltas(case)), list(_inputs(case)), samples(case), _sides(case))
+    yield from _of_the_whole(case)
+
+
+def _gradient(case: Case) -> Any:
+    """(dZ, A, samples, transposed) -> their product at the elements that are looked at."""
+    divisor = divided_by(case)
+
+    def gradient(dZ: Array, A: Array, kept: Array, turned: Array) -> Array:
+        left, right = (A, dZ) if turned.all() else (dZ, A)
+        left, right = left[case.rows], right[case.columns]
+        if len(kept) < dZ.shape[1]:
+            left, right = left[:, kept], right[:, kept]
+        return np.asarray(left @ right.T / divisor)
+
+    return gradient
+
+
+def divided_by(case: Case) -> float:
+    """What the equation divides its sum over the samples by."""
+    rule = case.equation.rule
+    return float(case.context.divisor) if isinstance(rule, Product) and rule.divided else 1.0
+
+
+def deltas(case: Case) -> Iterator[Part]:
+    """What may stand for dZ."""
+    n, right = case.layer, case[f"dZ{case.layer}"]
+    yield Part("", "", right)
+    for kind, array in case.quantities("dA", "dZ", "A", "Z"):
+        if kind not in ("X", f"dZ{n}") and array.shape == right.shape:
+            name = "delta-before-mask" if kind == f"dA{n}" else "delta-of-another-layer"
+            yield Part(name, f"{kind} stands for dZ{n} in {case.target}", array)
+
+
+def _inputs(case: Case) -> Iterator[Part]:
+    n, below, A = case.layer, case.below, case[case.below]
+    yield Part("", "", A)
+    for kind, array in case.quantities("Z", "A"):
+        if kind != below and array.shape == A.shape:
+            name = "input-not-activated" if kind == f"Z{n - 1}" else "input-of-another-layer"
+            yield Part(name, f"{kind} stands for {below}: {case.target} = dZ{n}·{kind}ᵀ", array)
+    if (A < 0).any():
+        text = f"a mask is applied to the input: {case.target} = dZ{n}·({below} ⊙ ({below} > 0))ᵀ"
+        yield Part("input-masked", text, np.maximum(A, 0))
+
+
+def samples(case: Case) -> list[Part]:
+    """Which samples the sum runs over."""
+    m, target = case.m, case.target
+    every = np.arange(m)
+    if m == 1:
+        return [Part("", "", every)]
+    return [
+        Part("", "", every),
+        Part("sample-dropped", f"the last sample is left out of {target}", every[:-1]),
+        Part("sample-dropped", f"the first sample is left out of {target}", every[1:]),
+        Part("one-sample", f"only the last sample is used in {target}", every[-1:]),
+        Part("one-sample", f"only the first sample is used in {target}", every[:1]),
+    ]
+
+
+def _sides(case: Case) -> list[Part]:
+    n, W = case.layer, case[f"W{case.layer}"]
+    right = Part("", "", np.zeros(1, bool))
+    if W.shape[0] != W.shape[1]:
+        return [right]
+    return [right, Part("transposed", f"{case.target} is transposed: {case.below}·dZ{n}ᵀ", np.ones(1, bool))]
+
+
+def _of_the_whole(case: Case) -> Iterator[Candidate]:
+    dW, recorded, exact = case.target, case.recorded, case.exact
+    top = float(np.abs(recorded).max(initial=0.0))
+    # Clipped at the same number on both sides at least twice, and not everywhere.
+    clipped = int(np.count_nonzero(np.abs(recorded) >= top * (1 - 1e-6))) if top else 0
+    if 1 < clipped < recorded.size:
+        text = f"{dW} is clipped at {top:.6g}"
+        yield Candidate("clipped", text, np.clip(exact, -top, top), free=1, numbers={"limit": top})
+    whole = case.whole_exact()
+    length = float(np.linalg.norm(whole))
     if length:
-        yield Candidate("normalised", f"{dW} is divided by its length", case.exact / length)
-    yield Candidate("absolute", f"{dW} lost its signs", np.abs(case.exact))
-    yield Candidate("zero", f"{dW} is zero", np.zeros_like(case.exact))
-
-
-def _decay(case: Case, W: np.ndarray) -> Iterator[Candidate]:
-    fitted = combination(case.recorded, case.exact, W)
-    if fitted is None:
-        return
-    factor, decay = fitted
-    plain, name = recognise(decay, case)
-    name = f"{plain:.3g}" if name == f"{decay:.6g}" else name
-    if abs(factor - 1) < 1e-4:
-        sentence = (
-            f"{name} times W{case.layer} is added (L2 weight decay): {case.equation.target} + {name}·W{case.layer}"
-        )
-        yield Candidate("weight-decay", sentence, case.exact + plain * W, free=1)
-
-
-def _samples(case: Case) -> Iterator[Candidate]:
-    dZ, A, dW = case[f"dZ{case.layer}"], case[case.below], case.equation.target
-    for word, keep in (("first", 0), ("last", -1)):
-        one = np.outer(dZ[:, keep], A[:, keep])
-        yield Candidate("one-sample", f"only the {word} sample is used in {dW}", one)
-        yield Candidate("sample-dropped", f"the {word} sample is left out of {dW}", case.exact - one)
+        yield Candidate("normalised", f"{dW} is divided by its length", exact / length)
+    yield Candidate("absolute", f"{dW} lost its signs", np.abs(exact))
+    yield Candidate("zero", f"{dW} is zero", np.zeros_like(exact))

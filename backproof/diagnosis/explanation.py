@@ -1,0 +1,39 @@
+"""What is said of a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A mistake that leaves nothing but rounding when it is assumed.
+
+    Attributes:
+        name: stable: ``mask-missing``; ``mask-missing + factor`` when two were needed.
+        sentence: plain words with the formula.
+        left: the largest residual that is left, as a part of what rounding may leave.
+        factor: the constant that was needed beside it, 1 when none was.
+        assumed: constants that were fitted for it, and mistakes beyond the first; explanations that assume as much
+            cannot be told apart by the data.
+        numbers: what supports it: fitted constants, counts.
+    """
+
+    name: str
+    sentence: str
+    left: float
+    factor: float = 1.0
+    assumed: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "name": self.name, "sentence": self.sentence, "left": float(f"{self.left:.3g}"), "factor": self.factor,
+            "assumed": self.assumed, "numbers": {key: float(f"{value:.6g}") for key, value in self.numbers.items()},
+        }  # fmt: skip

@@ -1,0 +1,77 @@
+"""Which elements of a failing equation the explanations are tried on: enough to tell mistakes apart, for little.
+
+A mistake fills its whole array, so some hundreds of elements tell it as well as millions do. They are evenly spaced,
+and those where the residual is worst are among them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.diagnosis.candidate import ALL, Case
+from backproof.equations import Equation
+from backproof.evaluation import Context
+from backproof.network import Network
+from backproof.operands import Operands
+
+Array = NDArray[Any]
+
+SAMPLES = 384
+"""Samples of a target with a column for each that are looked at."""
+GRID = 48
+"""Rows and columns of a weight gradient (or its update) that are looked at."""
+
+
+def samples_of(equation: Equation, operands: Operands, worst: Array) -> tuple[Operands, Any]:
+    """The operands with the samples that are looked at, for a target that has a column for each; else all of them.
+
+    Args:
+        worst: columns of the target where the residual is worst.
+    """
+    m = operands.recorded("X").shape[1]
+    if m <= SAMPLES or not _by_sample(equation.target):
+        return operands, ALL
+    columns = _some(m, SAMPLES, worst)
+    names = operands.names()
+    return Operands(
+        {n: _columns(operands.recorded(n), columns) if _by_sample(n) else operands.recorded(n) for n in names}
+    ), columns
+
+
+def thinned(
+    network: Network,
+    equation: Equation,
+    operands: Operands,
+    context: Context,
+    exact: Array,
+    recorded: Array,
+    unit: Array,
+    whole: Operands,
+    columns: Any,
+) -> tuple[Case, Array]:
+    """The case, and the units of the elements that it looks at."""
+    if exact.ndim < 2 or _by_sample(equation.target) or exact.size <= GRID * GRID:
+        return Case(network, equation, operands, context, exact, recorded, ALL, columns, whole, exact), unit
+    over = np.abs(recorded - exact) / unit
+    row, column = np.unravel_index(int(over.argmax()), over.shape)
+    rows, columns = _some(exact.shape[0], GRID, np.array([row])), _some(exact.shape[1], GRID, np.array([column]))
+    grid = np.ix_(rows, columns)
+    case = Case(network, equation, operands, context, exact[grid], recorded[grid], rows, columns, whole, exact)
+    return case, np.broadcast_to(unit, exact.shape)[grid]
+
+
+def _columns(array: Array, columns: Array) -> Array:
+    return np.asarray(array[:, columns])
+
+
+def _by_sample(name: str) -> bool:
+    """Whether a quantity has a column for each sample."""
+    return name in ("X", "Y") or name.rstrip("0123456789") in ("Z", "A", "dZ", "dA")
+
+
+def _some(size: int, most: int, worst: Array) -> Array:
+    even = np.linspace(0, size - 1, min(size, most)).astype(np.int64)
+    return np.unique(np.concatenate([even, worst]))

@@ -1,0 +1,64 @@
+"""Every planted fault is detected, at its equation and nowhere else, and named; nothing unknown is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backproof import check_backprop
+from benchmarks.faults import in_one_equation, plant, several
+from benchmarks.random_steps import random_case
+from tests.faults import FAULTS
+from tests.faults.planted import Planted, arrays, deep, said
+
+IDS = [fault.id for fault in FAULTS]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["said", "inferred"])
+@pytest.mark.parametrize("fault", FAULTS, ids=IDS)
+def test_a_fault_is_found_and_named(fault, told):
+    outcome = plant(fault, 11, told)
+    if not outcome.honest:
+        assert outcome.detected and outcome.placed and outcome.named, outcome
+
+
+def test_pairs_are_both_named():
+    tried, found, named = several(seed=5, count=20, size=2)
+    # An array of a wrong shape keeps the equations that read it from being checked.
+    assert found >= 0.9 * tried and named >= 0.9 * tried
+
+
+def test_a_mistake_and_a_constant_in_one_equation():
+    tried, named = in_one_equation(seed=5, count=20)
+    assert named >= 0.8 * tried
+
+
+def _distorted(case, q, right):
+    return right + 0.02 * np.sin(3 * right)
+
+
+def _noise(case, q, right):
+    return right + 0.01 * np.abs(right).mean() * np.random.default_rng(case.seed).normal(size=right.shape)
+
+
+def _element(case, q, right):
+    wrong = right.copy()
+    wrong.flat[0] += 0.3 * np.abs(right).mean() + 0.01
+    return wrong
+
+
+def _row(case, q, right):
+    wrong = right.copy()
+    wrong[0] += 0.3 * np.random.default_rng(1).normal(size=right.shape[1]) * (np.abs(right).mean() + 0.01)
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("target", ["Z1", "A1", "dZ1", "dA1", "dW1", "dW2", "W1_next"])
+@pytest.mark.parametrize("wrong", [_distorted, _noise, _element, _row], ids=lambda function: function.__name__)
+def test_what_is_no_known_mistake_gets_no_name(wrong, target, seed):
+    fault = Planted("", "", target, wrong, ())
+    case = deep(random_case(seed), "tanh")
+    result = check_backprop(arrays(case, [fault]), **said(case))
+    found = [failure for failure in result.failures if failure.equation == target]
+    assert found and found[0].explanations == (), str(result)
