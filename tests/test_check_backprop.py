@@ -197,6 +197,12 @@ def test_tensors_of_a_graph_and_bfloat16_are_taken():
     assert backproof.check_backprop({"Z1": Z, "A1": torch.relu(Z)}, ["relu"]).verdict == "rounding"
 
 
-def test_a_kinked_output():
-    case = Case((7, 5, 3), ("relu", "relu"), "mse", 11, seed=3)
-    assert backproof.check_backprop(arrays_of(case), **case.said).verdict == "rounding"
+@pytest.mark.parametrize("output", ["relu", "leaky_relu", "tanh", "sigmoid", "identity"])
+def test_the_output_is_inferred_from_a_recomputed_Z(output):
+    case = Case((7, 5, 3), ("relu", output), "mse", 11, seed=3)
+    arrays = arrays_of(case)
+    for absent in ("", "Z1", "Z2"):
+        arrays.pop(absent, None)
+        result = backproof.check_backprop(arrays)
+        assert result.verdict == "rounding", result
+        assert f"activations relu, {output}" in result.inferred

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from backproof import elementwise
 from backproof.backprop.excerpt import holds
+from backproof.backprop.given import Given
 from backproof.equations import Elementwise, Equation, Product
 from backproof.errors import BackproofError
 from backproof.evaluation import Context
 from backproof.network import HIDDEN_ACTIVATIONS, OUTPUT_ACTIVATIONS
-from backproof.rounding import Format
+from backproof.operands import Operands
+from backproof.rounding import Format, format_of
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -75,19 +77,20 @@ def _constant(over: Array, under: Array) -> float | None:
     return constant if float(left @ left) <= 1e-4 * constant**2 * square else None
 
 
-def inferred(tensors: Tensors, depth: int, slope: float, labels: str | None, fmt: Format) -> tuple[str, ...]:
+def inferred(step: Given, slope: float) -> tuple[str, ...]:
     """One activation for each layer: that under which A (or, without A, the next layer's Z) holds on an excerpt; where
     none does, the nearest to A, of the output the one that goes with the labels.
     """
-    return tuple(_of_layer(tensors, layer, depth, slope, labels, fmt) for layer in range(1, depth + 1))
+    fmt = format_of(step.dtype)
+    context = Context(1, float(slope), 0.0, fmt.smallest_normal)
+    return tuple(_of_layer(step, layer, fmt, context) for layer in range(1, step.depth + 1))
 
 
-def _of_layer(tensors: Tensors, layer: int, depth: int, slope: float, labels: str | None, fmt: Format) -> str:
-    output = layer == depth
+def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str:
+    tensors, output = step.known, layer == step.depth
     names = OUTPUT_ORDER if output else HIDDEN_ACTIVATIONS
     Z, A = tensors.get(f"Z{layer}"), tensors.get(f"A{layer}")
-    context = Context(1, float(slope), 0.0, fmt.smallest_normal)
-    usual = _usual(labels) if output else "relu"
+    usual = _usual(step.labels) if output else "relu"
     if Z is None:
         return usual
     if A is None:
@@ -96,9 +99,15 @@ def _of_layer(tensors: Tensors, layer: int, depth: int, slope: float, labels: st
         return usual
     for name in names:
         equation = Equation(f"A{layer}", layer, Elementwise(name, (f"Z{layer}",)), "")
-        if holds(equation, tensors, fmt, context):
+        # A Z that was recomputed is not the one that was used, to the last bit.
+        given = step.benefited(equation, Operands(step.tensors), fmt, context).recorded(f"A{layer}")
+        if holds(equation, {**tensors, f"A{layer}": given}, fmt, context):
             return name
-    return usual if output else min(names, key=lambda name: _distance(name, Z, A, context))
+    return (
+        usual
+        if output and step.labels in ("one_hot", "binary")
+        else min(names, key=lambda name: _distance(name, Z, A, context))
+    )
 
 
 def _usual(labels: str | None) -> str:

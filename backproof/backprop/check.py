@@ -16,7 +16,6 @@ from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
 from backproof.backprop.result import BackpropResult
 from backproof.errors import BackproofError
-from backproof.rounding import format_of
 
 Array = NDArray[Any]
 
@@ -87,11 +86,10 @@ def _convention(
     weight_decay: float,
 ) -> Convention:
     """The network and its convention: what the caller said, and what the arrays tell of the rest."""
-    fmt = format_of(step.dtype)
     step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
     found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
-        kinds = names.inferred(step.known, step.depth, found, step.labels, fmt)
+        kinds = names.inferred(step, found)
         step.said.append(f"activations {', '.join(kinds)}")
     else:
         kinds = names.checked(activations, step.depth)
