@@ -1,4 +1,4 @@
-"""A step in which every quantity is off by one unit of its own equation: how far honest rounding carries.
+"""A step in which every quantity is off by about one unit of its own equation: how far honest rounding carries.
 
 The replicas of the reference share its formulas. Where those cancel (``p − y`` of a sample that is classified well, a
 ``db`` whose terms cancel, a loss of large logits), their errors cancel alike and the envelope is too narrow for an
@@ -15,16 +15,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from backproof.equation_check import context_of, expected
 from backproof.equations import Product, equations
+from backproof.evaluation import Context
 from backproof.operands import Operands
-from backproof.rounding import format_of
+from backproof.rounding import BUDGET, Format, format_of
 from backproof.training import Training
+from backproof.yardstick import Yardstick
 
 Array = NDArray[Any]
 WITHOUT_ROUNDING = ("relu", "identity", "through_relu", "through_identity")
 
 
 def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
-    """The quantities of one full-batch step in float64, each ``exact ± unit`` in the units of ``dtype``.
+    """The quantities of one full-batch step in float64, each ``exact ± unit`` in the units of ``dtype``
+    (of a product, a quarter of its budget where that is more).
 
     Args:
         truth: the step's parameters and data, in float64.
@@ -37,8 +40,19 @@ def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
     shapes = truth.network.shapes(truth.samples)
     with np.errstate(all="ignore"):
         for equation in equations(truth.network):
-            exact, unit = expected(equation, Operands(tensors), fmt, context, np.zeros(shapes[equation.target]))
+            operands = Operands(tensors)
+            exact, unit = expected(equation, operands, fmt, context, np.zeros(shapes[equation.target]))
+            if isinstance(equation.rule, Product):
+                unit = _with_drift(equation.rule, operands, fmt, context, exact, unit)
             rounds = isinstance(equation.rule, Product) or equation.rule.formula not in WITHOUT_ROUNDING
             off = unit * generator.choice((-1.0, 1.0), np.shape(exact))
             tensors[equation.target] = np.asarray(exact + off if rounds else exact)
     return tensors
+
+
+def _with_drift(
+    product: Product, operands: Operands, fmt: Format, context: Context, exact: Array, unit: Array
+) -> Array:
+    """A quarter of the budget, and a unit at least: equal terms drift, in one library further than in another."""
+    budget = Yardstick.of(product, operands, fmt, context).budget(exact / unit, fmt.unit_roundoff)
+    return np.asarray(unit * np.maximum(budget / BUDGET, 1.0))

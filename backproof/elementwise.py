@@ -85,9 +85,13 @@ def cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -
 
 
 def binary_cross_entropy_delta(recorded: Array, context: Context, Z: Array, Y: Array) -> Evaluation:
-    """``(sigma(z) - y) / divisor``; unit ``(p (1 + softplus(-z)) + y) / divisor``; budget 8."""
+    """``(sigma(z) - y) / divisor``; unit ``(p (1 + |z|) + y) / divisor``; budget 8.
+
+    ``|z|`` on both sides: JAX differentiates ``logaddexp(z, 0)``, which it does by ``e^(z - logaddexp(z, 0))``, and the
+    logarithm is rounded at the size of z.
+    """
     p = _sigmoid(Z)
-    scale = (p * (1 + np.logaddexp(0, -Z)) + np.abs(Y)) / context.delta_divisor
+    scale = (p * (1 + np.abs(Z)) + np.abs(Y)) / context.delta_divisor
     return Evaluation((p - Y) / context.delta_divisor, scale, 8.0, 4 * context.tau)
 
 

@@ -127,7 +127,8 @@ def _overflow(
     with np.errstate(all="ignore"):
         exact = _evaluate(equation, operands, context)
         if flaw.quantity == "loss":
-            exact = exact * context.divisor  # a mean is summed before it is divided
+            # A mean is summed before it is divided, and a half taken after that.
+            exact = exact * context.divisor * (2 if context.half else 1)
     largest = float(np.nanmax(np.abs(exact), initial=0.0))
     if largest <= fmt.largest and not np.isinf(exact).any():
         return flaw
