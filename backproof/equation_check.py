@@ -13,7 +13,7 @@ from backproof.check import Check
 from backproof.diagnosis import explain, samples_of, shape_of_residual, thinned
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Equation, Product, equations
-from backproof.evaluation import Context
+from backproof.evaluation import Context, Evaluation
 from backproof.network import Network
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
@@ -125,10 +125,9 @@ def _overflow(
     if flaw.kind != "non-finite" or equation is None or not unsound.isdisjoint(equation.rule.operands):
         return flaw
     with np.errstate(all="ignore"):
-        exact = _evaluate(equation, operands, context)
-        if flaw.quantity == "loss":
-            # A mean is summed before it is divided, and a half taken after that.
-            exact = exact * context.divisor * (2 if context.half else 1)
+        exact = (
+            _sums(equation, operands, context) if flaw.quantity == "loss" else _evaluate(equation, operands, context)
+        )
     largest = float(np.nanmax(np.abs(exact), initial=0.0))
     if largest <= fmt.largest and not np.isinf(exact).any():
         return flaw
@@ -136,12 +135,28 @@ def _overflow(
     return Flaw(flaw.quantity, "overflow", message)
 
 
+def _sums(equation: Equation, operands: Operands, context: Context) -> Array:
+    """What a loss is made of: a mean is summed before it is divided or halved, squares before they decay, and a
+    logarithm of softmax takes all z from the largest.
+    """
+    terms = _evaluation(equation.rule, operands, context, operands.wide(equation.target)).terms
+    if terms is None:
+        raise TypeError(f"{equation.text} does not say of which terms it is the sum")
+    squares = terms.penalty.sum() * 2 / context.weight_decay if context.weight_decay else 0.0
+    operand = operands.wide(equation.rule.operands[0])
+    span = np.ptp(operand, axis=0).max()
+    return np.array([terms.values.sum() * (2 if context.half else 1), squares, span])
+
+
+def _evaluation(rule: Any, operands: Operands, context: Context, recorded: Array) -> Evaluation:
+    return elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands))
+
+
 def _evaluate(equation: Equation, operands: Operands, context: Context) -> Array:
     rule = equation.rule
     if isinstance(rule, Product):
         return exact_product(rule, operands, context)
-    recorded = operands.wide(equation.target)
-    return elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands)).exact
+    return _evaluation(rule, operands, context, operands.wide(equation.target)).exact
 
 
 def expected(
