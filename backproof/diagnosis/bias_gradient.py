@@ -24,6 +24,8 @@ def candidates(case: Case) -> Iterator[Candidate]:
         yield Candidate("from-weight-gradient", text, dW.sum(axis=1, keepdims=True))
     yield Candidate("zero", f"{case.target} is zero", np.zeros_like(case.exact))
     yield Candidate("absolute", f"{case.target} lost its signs", np.abs(case.exact))
+    sizes = np.abs(case[f"dZ{n}"]).sum(axis=1, keepdims=True) / divided_by(case)
+    yield Candidate("absolute", f"{case.target} is the sum of absolute values: Σ |dZ{n}|", sizes)
 
 
 def _sum(divisor: float, dZ: Array, kept: Array, axis: Array) -> Array:

@@ -45,6 +45,8 @@ def _joint(case: Case) -> Iterator[Form]:
     if loss == "cross_entropy":
         text = f"only the diagonal of the softmax Jacobian is used: {dZ} = −Y ⊙ (1 − A)"
         yield "jacobian-diagonal", text, lambda A, Y: scale * -Y * (1 - A)
+        text = f"each row of the softmax Jacobian times −Y/A loses its own term a·y: {dZ} = A ⊙ (1 − Y) − Y"
+        yield "jacobian-row", text, lambda A, Y: scale * (A * (1 - Y) - Y)
         text = f"only the true class has a delta: {dZ} = A − 1 where Y is 1, else 0"
         yield "true-class-only", text, lambda A, Y: scale * (A - 1) * Y
 

@@ -27,6 +27,10 @@ def candidates(case: Case) -> Iterator[Candidate]:
     yield from _scaled(case, product, biases)
     yield from _overwritten(case)
     yield from _other_bias(case, product)
+    A = case[case.below]
+    if A.shape == case.exact.shape:
+        text = f"the weights are missing: {case.target} = {case.below} + b{case.layer}"
+        yield Candidate("product-missing", text, A + case[f"b{case.layer}"])
 
 
 def _weights(case: Case) -> list[Part]:
