@@ -51,8 +51,10 @@ of median magnitude, of those that are not zero.
 What to see: a fixed tolerance has three ways to be wrong, and which of them depends on the array and on m. It alarms on
 correct arrays (relative tolerances, where elements cancel; at 1e-7 wherever anything rounds), it is blind to what is
 small (absolute tolerances, where 1/m shrinks every gradient), or it looks at the whole and misses the part (and a
-cosine never sees a scale). Where another number is smaller than Backproof's, this one array erred by less than its
-equation allows for every order of summation, and a tolerance happened to fit.
+cosine never sees a scale). Backproof is coarsest where all samples are summed (dW, db, loss): it allows what any honest
+order of summation errs by, which grows with m. There a scale of a whole dW or db is seen by its slope, from 64 elements
+on; db2 has 50. Where another number is smaller than Backproof's, this one array erred by less than that and a tolerance
+happened to fit; where it is even below the checker's own tolerance, correct rounding had used up part of it already.
 """
 
 SUMMARY = """\
