@@ -40,7 +40,7 @@ def verify(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests (`nox -s tests -- -k agreement` for some of them)."""
-    install(session, "all", "test")
+    install(session, "all", "test", "benchmarks")
     session.run("pytest", *session.posargs)
 
 
@@ -98,5 +98,5 @@ def types(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Run the tests and report which lines they reach."""
-    install(session, "all", "test")
+    install(session, "all", "test", "benchmarks")
     session.run("pytest", "--cov", "--cov-report=term", *session.posargs)
