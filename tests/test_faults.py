@@ -22,6 +22,30 @@ def test_a_fault_is_found_and_named(fault, told):
         assert outcome.detected and outcome.placed and outcome.named, outcome
 
 
+BY_ID = {fault.id: fault for fault in FAULTS}
+TIED = ["L1", "L3", "L11b", "L13", "L19", "O1b", "O3", "O7", "O15"]
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_conventions_that_tie_are_told_apart_by_what_they_leave_to_assume(name):
+    """One layer with 1/m in the update: 1/m in the delta, or a sum, has as many equations fail, but with a factor m in
+    the explanation, or without one.
+    """
+    outcome = plant(BY_ID[name], 4, told=False)
+    assert outcome.placed and outcome.named and not outcome.honest, outcome
+
+
+@pytest.mark.parametrize(("name", "seed"), [("W13", 3), ("U19", 1), ("U19", 3), ("U19", 4)])
+def test_a_step_along_no_gradient_does_not_set_the_learning_rate(name, seed):
+    outcome = plant(BY_ID[name], seed, told=False)
+    assert outcome.placed and outcome.named, outcome
+
+
+def test_an_activation_held_in_float32_is_still_inferred():
+    outcome = plant(BY_ID["P1"], 0, told=False)
+    assert outcome.placed and outcome.named, outcome
+
+
 def test_pairs_are_both_named():
     tried, found, named = several(seed=5, count=20, size=2)
     # An array of a wrong shape keeps the equations that read it from being checked.

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from backproof.backprop import activations as names
 from backproof.backprop.arrays import taken
-from backproof.backprop.convention import Convention, Wanted, candidates, preferred
+from backproof.backprop.convention import Convention, Wanted, candidates, depends, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
 from backproof.backprop.result import BackpropResult
 from backproof.errors import BackproofError
-from backproof.rounding import format_of
+from backproof.rounding import Format, format_of
 
 Array = NDArray[Any]
 
@@ -70,24 +70,45 @@ def check_backprop(
     step = given(taken(arrays), layout, weights)
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
-        convention = _convention(step, wanted, activations, slope, learning_rate, weight_decay)
-        result = StepJudge(step, convention, places or {}).result()
+        conventions, inferred = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
+        result = _under_the_simplest(step, conventions, inferred, places or {})
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
     return result
 
 
-def _convention(
+def _under_the_simplest(
+    step: Given, conventions: Sequence[Convention], inferred: bool, places: Mapping[str, str]
+) -> BackpropResult:
+    """The result under the first of the conventions; where something fails that depends on which, under the one that
+    has to assume the least to explain it.
+    """
+    found: list[BackpropResult] = []
+    for convention in conventions:
+        here = step.copy()
+        here.said += [str(convention)] if inferred else []
+        result = StepJudge(here, convention, places).result()
+        found.append(result)
+        # A tie is worth breaking only where another convention could explain more with less.
+        if result.explained or not any(depends(failure.equation, step.depth) for failure in result.failures):
+            break
+    return min(found, key=lambda result: result.burden)
+
+
+def _conventions(
     step: Given,
     wanted: Wanted,
     activations: Sequence[str] | None,
     slope: float | None,
     learning_rate: float | None,
     weight_decay: float,
-) -> Convention:
-    """The network and its convention: what the caller said, and what the arrays tell of the rest."""
-    fmt = format_of(step.dtype)
+) -> tuple[list[Convention], bool]:
+    """The network and its convention, or those between which the arrays do not decide; and whether there was a choice.
+
+    It is what the caller said, and what the arrays tell of the rest.
+    """
+    fmt = _format_of_activations(step)
     step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
     found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
@@ -107,7 +128,10 @@ def _convention(
         step.said.append(f"learning rate {rate:.6g}")
         choice = [with_rate(convention, step) for convention in choice]
     fill_forward(step, choice[0].network)
-    best = preferred(choice, step)
-    if len(choice) > 1:
-        step.said.append(str(best))
-    return best
+    return nearest(choice, step), len(choice) > 1
+
+
+def _format_of_activations(step: Given) -> Format:
+    """The coarsest that a Z or an A is held in: one that was held in float32 by mistake is still a ReLU's."""
+    dtypes = [array.dtype for name, array in step.recorded.items() if name[0] in "ZA"]
+    return max(map(format_of, [step.dtype, *dtypes]), key=lambda fmt: fmt.unit_roundoff)

@@ -33,7 +33,6 @@ class Planted:
         fit: makes a random case one that shows the fault.
         prepare: changes data and parameters before the step.
         kink: no failure but a note.
-        convention: with nothing said, another convention may explain it honestly.
         late: the array is spoilt after the step, which went on with the right one.
     """
 
@@ -45,7 +44,6 @@ class Planted:
     fit: Callable[[Case], Case] = any_case
     prepare: Callable[[Case, Arrays], None] | None = None
     kink: bool = False
-    convention: bool = False
     late: bool = False
 
     def target_of(self, case: Case) -> str:
