@@ -137,13 +137,9 @@ def truths() -> dict[str, tuple[tuple[Array, ...], Array | float, Array | float,
             np.abs(np.where(Z > 0, DA, 0.25 * DA)),
             np.where(Z > 0, 0.5, 2),
         ),
-        "through_tanh": (
-            (DA, A),
-            pointwise(lambda d, a: d * (1 - a * a), DA, A), pointwise(lambda d, a: abs(d) * max(1, a * a), DA, A), 4
-        ),
+        "through_tanh": ((DA, A), pointwise(lambda d, a: d * (1 - a * a), DA, A), np.abs(DA) * np.maximum(1, A * A), 4),
         "through_sigmoid": (
-            (DA, A),
-            pointwise(lambda d, a: d * a * (1 - a), DA, A), pointwise(lambda d, a: abs(d * a) * max(1, a), DA, A), 4
+            (DA, A), pointwise(lambda d, a: d * a * (1 - a), DA, A), np.abs(DA * A) * np.maximum(1, A), 4
         ),
         "through_identity": ((DA,), DA, np.abs(DA), 0.5),
         "gradient_descent": (

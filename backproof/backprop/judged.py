@@ -126,15 +126,14 @@ class StepJudge:
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
         self._checked.append(target)
-        self._lines.append(line_of(check.equation.text, check, target, recorded))
         if check.verdict is not Verdict.ROUNDING:
-            context, fmt = self._context(dtype), format_of(dtype)
-            check = diagnosed(check, self._network, operands, fmt, context)
+            check = _mild(diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype)))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
         elif note := kink_note(check.equation, operands, self._network.slope):
             self._notes.append(note)
+        self._lines.append(line_of(check.equation.text, check, target, recorded))
 
     def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
         """The check of one form, with the benefit of what recomputed operands leave open."""
@@ -233,6 +232,13 @@ class StepJudge:
         numbers = {"significant bits": float(significant_bits(self._step.recorded[target].dtype))}
         why = Explanation(f"held-in-{own}", text, check.residuals.fraction, numbers=numbers)
         self._fail(replace(check, verdict=Verdict.BUG, message=message, explanations=(why,)))
+
+
+def _mild(check: Check) -> Check:
+    """No bug where the best explanation is harmless."""
+    best = next(iter(check.explanations or ()), None)
+    harmless = best is not None and best.harmless
+    return replace(check, verdict=min(check.verdict, Verdict.SUSPECT)) if harmless else check
 
 
 def _shape(sizes: tuple[int, ...]) -> str:
