@@ -18,7 +18,7 @@ from backproof.backprop import BackpropResult
 from backproof.diagnosis.candidate import JOIN
 from benchmarks.random_steps import Case
 from tests.faults import FAULTS
-from tests.faults.planted import Planted, arrays, said
+from tests.faults.planted import Planted, arrays, before, said
 
 NONE = "unexplained"
 
@@ -65,12 +65,12 @@ class Row:
 def plant(fault: Planted, seed: int, told: bool) -> Outcome:
     """One fault in one random case, with everything said or nothing."""
     case = fault.case(seed)
-    with_fault = arrays(case, [fault])
-    result = check_backprop(with_fault, **(said(case) if told else _little(case)))
+    with_fault, previous = arrays(case, [fault]), before(case, [fault])
+    result = check_backprop(with_fault, **(said(case) if told else _little(case)), previous=previous)
     outcome = outcome_of(fault, case, result)
     if told or (outcome.placed and outcome.named):
         return outcome
-    right = check_backprop(with_fault, **said(case))
+    right = check_backprop(with_fault, **said(case), previous=previous)
     return replace(outcome, honest=result.burden <= right.burden)
 
 
@@ -117,7 +117,7 @@ def several(seed: int, count: int, size: int) -> tuple[int, int, int]:
         case = _common(group, int(draw.integers(1 << 30)))
         if case is None or len({fault.target_of(case) for fault in group}) < size:
             continue
-        result = check_backprop(arrays(case, group), **said(case))
+        result = check_backprop(arrays(case, group), **said(case), previous=before(case, group))
         failures = {failure.equation: failure for failure in result.failures}
         tried += 1
         found += all(fault.target_of(case) in failures for fault in group)
@@ -147,7 +147,7 @@ def in_one_equation(seed: int, count: int) -> tuple[int, int]:
         case = fault.case(int(draw.integers(1 << 30)))
         constant, word = [(2.0, "factor"), (-1.0, "sign-flipped"), (1 / case.m, "factor")][draw.integers(3)]
         second = Planted("", "", fault.target, lambda c, q, r, k=constant: k * r, (word,))
-        result = check_backprop(arrays(case, [fault, second]), **said(case))
+        result = check_backprop(arrays(case, [fault, second]), **said(case), previous=before(case, [fault]))
         found = [f for f in result.failures if f.equation == fault.target_of(case)]
         names = first_names(found[0].explanations) if found else []
         tried += 1

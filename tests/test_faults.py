@@ -58,7 +58,8 @@ def test_a_mistake_and_a_constant_in_one_equation():
 
 
 def _distorted(case, q, right):
-    return right + 0.02 * np.sin(3 * right)
+    size = np.abs(right).mean() + 1e-9
+    return right + 0.02 * size * np.sin(3 * right / size)
 
 
 def _noise(case, q, right):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def check_backprop(
     learning_rate: float | None = None,
     weight_decay: float = 0.0,
     places: Mapping[str, str] | None = None,
+    previous: Mapping[str, Any] | None = None,
 ) -> BackpropResult:
     """Check the arrays of one step of training a dense network, each against its equation on the others.
 
@@ -58,6 +60,8 @@ def check_backprop(
         learning_rate: of plain gradient descent; with parameters after the update and without it, it is fitted.
         weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss.
         places: key -> where the array was made (``file.py:42``), shown beside a failure.
+        previous: the arrays of the step before, under the same keys, lying the same way. Only its dW and db are used,
+            to name gradients that were never reset; those of another shape than this step's are not.
 
     Returns:
         verdict, failures with their explanations, coverage, and what was inferred of all that is None above.
@@ -71,7 +75,8 @@ def check_backprop(
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
         conventions, inferred = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
-        result = _under_the_simplest(step, conventions, inferred, places or {})
+        judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}))
+        result = _under_the_simplest(step, conventions, inferred, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
@@ -79,7 +84,7 @@ def check_backprop(
 
 
 def _under_the_simplest(
-    step: Given, conventions: Sequence[Convention], inferred: bool, places: Mapping[str, str]
+    step: Given, conventions: Sequence[Convention], inferred: bool, judge: Callable[[Given, Convention], StepJudge]
 ) -> BackpropResult:
     """The result under the first of the conventions; where something fails that depends on which, under the one that
     has to assume the least to explain it.
@@ -88,12 +93,23 @@ def _under_the_simplest(
     for convention in conventions:
         here = step.copy()
         here.said += [str(convention)] if inferred else []
-        result = StepJudge(here, convention, places).result()
+        result = judge(here, convention).result()
         found.append(result)
         # A tie is worth breaking only where another convention could explain more with less.
         if result.explained or not any(depends(failure.equation, step.depth) for failure in result.failures):
             break
     return min(found, key=lambda result: result.burden)
+
+
+def _gradients(step: Given, previous: Mapping[str, Any]) -> dict[str, Array]:
+    """The finite gradients of an earlier step, in canonical form."""
+    lying = {name: array for name, array in previous.items() if str(name)[:2] in ("dW", "db")}
+    turned = {name: step.orientation.canonical(name, array) for name, array in (taken(lying) if lying else {}).items()}
+    return {
+        name: array
+        for name, array in turned.items()
+        if name in step.recorded and array.shape == step.recorded[name].shape and np.isfinite(array).all()
+    }
 
 
 def _conventions(
