@@ -137,13 +137,23 @@ def through_leaky_relu(recorded: Array, context: Context, dA: Array, Z: Array) -
 
 
 def through_tanh(recorded: Array, context: Context, dA: Array, A: Array) -> Evaluation:
-    """``dA (1 - a^2)``; unit ``|dA|``, because 1 − a² cancels; budget 4."""
-    return Evaluation(dA * (1 - A * A), np.abs(dA), 4.0, 4 * context.tau * (1 + np.abs(dA)))
+    """``dA (1 - a^2)``; unit ``|dA| max(1, a^2)``, because 1 − a² cancels; budget 4.
+
+    a², the difference and the product are rounded once each: ``|dA| (a^2 + 2 |1 - a^2|) u`` at most, which is 2 units
+    for a tanh and 3 where |a| > 1 (an A that dropout has scaled).
+    """
+    unit = np.abs(dA) * np.maximum(1, A * A)
+    return Evaluation(dA * (1 - A * A), unit, 4.0, 4 * context.tau * (1 + np.abs(dA)))
 
 
 def through_sigmoid(recorded: Array, context: Context, dA: Array, A: Array) -> Evaluation:
-    """``dA a (1 - a)``; unit ``|dA a|``; budget 4."""
-    return Evaluation(dA * A * (1 - A), np.abs(dA * A), 4.0, 4 * context.tau * (1 + np.abs(dA)))
+    """``dA a (1 - a)``; unit ``|dA a| max(1, |a|)``; budget 4.
+
+    As ``dA (a - a^2)`` it is off by ``|dA a| (|a| + 2 |1 - a|) u`` at most: 2 units up to a = 1, 3 above
+    (a sigmoid that dropout has scaled).
+    """
+    unit = np.abs(dA * A) * np.maximum(1, np.abs(A))
+    return Evaluation(dA * A * (1 - A), unit, 4.0, 4 * context.tau * (1 + np.abs(dA)))
 
 
 def through_identity(recorded: Array, context: Context, dA: Array) -> Evaluation:

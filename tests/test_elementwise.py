@@ -28,8 +28,9 @@ Z = np.array([
     [-1e3, -30.0, -1.5, 3e-5, 0.7, 900.0], [2.0, -31.0, 1e-9, 0.0, 40.0, 899.0], [5.0, 1.0, -2.0, 0.1, 41.0, 1e3]
 ])  # fmt: skip
 DA = np.array([[0.3, -2.0, 1e-12, 4.0, -0.7, 1e5]] * 3)
+# Beyond 1 are what dropout makes of an activation.
 A = np.array([
-    [0.0, 1e-30, 0.3, 0.5, 0.999, 1.0], [0.1, 0.2, 0.4, 0.6, 1 - 1e-9, 0.9], [1e-5, 0.7, 0.8, 0.01, 0.02, 0.03]
+    [0.0, 1e-30, 0.3, 0.5, 0.999, 1.0], [0.1, 0.2, 0.4, 0.6, 1 - 1e-9, 2.5], [1e-5, 0.7, 0.8, 1.25, 0.02, 0.03]
 ])  # fmt: skip
 SCALARS = (
     "cross_entropy", "binary_cross_entropy", "cross_entropy_of_output", "binary_cross_entropy_of_output", "mse"
@@ -132,8 +133,10 @@ def truths() -> dict[str, tuple[tuple[Array, ...], Array | float, Array | float,
             np.abs(np.where(Z > 0, DA, 0.25 * DA)),
             np.where(Z > 0, 0.5, 2),
         ),
-        "through_tanh": ((DA, A), pointwise(lambda d, a: d * (1 - a * a), DA, A), np.abs(DA), 4),
-        "through_sigmoid": ((DA, A), pointwise(lambda d, a: d * a * (1 - a), DA, A), np.abs(DA * A), 4),
+        "through_tanh": ((DA, A), pointwise(lambda d, a: d * (1 - a * a), DA, A), np.abs(DA) * np.maximum(1, A * A), 4),
+        "through_sigmoid": (
+            (DA, A), pointwise(lambda d, a: d * a * (1 - a), DA, A), np.abs(DA * A) * np.maximum(1, A), 4
+        ),
         "through_identity": ((DA,), DA, np.abs(DA), 0.5),
         "gradient_descent": (
             (Z, DA), descended, pointwise(lambda w, g: 2 * abs(TENTH * g) + abs(w - TENTH * g), Z, DA), 1.5
@@ -261,6 +264,17 @@ def test_a_loss_as_pytorch_and_as_the_textbook_write_it(dtype: str) -> None:
     value = top + np.log(np.exp(logits - top).sum()) - logits[1, 0]
     assert verdict("cross_entropy", value, logits, labels) == Verdict.ROUNDING
     assert verdict("cross_entropy", np.asarray(top - logits[1, 0]), logits, labels) == Verdict.BUG
+
+
+@pytest.mark.parametrize("name", ["through_tanh", "through_sigmoid"])
+def test_through_an_output_that_dropout_has_scaled(name: str) -> None:
+    """Both orders of the product, in float32, at |a| up to 10: as the docstrings' bounds have it."""
+    draw = np.random.default_rng(1)
+    dA, A = (draw.normal(size=(40, 500)).astype("float32") for _ in range(2))
+    A = A * np.float32(3) if name == "through_tanh" else np.abs(A * np.float32(3))
+    one = np.float32(1)
+    forms = (dA * (one - A * A), dA - dA * A * A) if name == "through_tanh" else (dA * A * (one - A), dA * (A - A * A))
+    assert [verdict(name, form, dA, A) for form in forms] == [Verdict.ROUNDING] * 2
 
 
 @pytest.mark.parametrize("step_size", [0.1, 100.0])

@@ -144,3 +144,23 @@ def test_updated_weights_in_the_backward_pass(tmp_path):
     for step in json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["steps"]:
         (failure,) = step["result"]["failures"]
         assert failure["equation"] == "dA1" and failure["explanations"][0]["name"].startswith("weights-updated")
+
+
+def test_gradients_that_are_never_reset(tmp_path):
+    """Each step adds to what the step before left; the first is right."""
+    started = (
+        "        self.biases = 0.1 * np.random.randn(1, n_neurons)\n",
+        "        self.biases = 0.1 * np.random.randn(1, n_neurons)\n"
+        "        self.dweights, self.dbiases = np.zeros_like(self.weights), np.zeros_like(self.biases)\n",
+    )
+    weights, biases = ("self.dweights = ", "self.dweights += "), ("self.dbiases = ", "self.dbiases += ")
+    script = variant(tmp_path, "layer_objects", weights, biases, started)
+    outcome = spawn("trace", "--json", tmp_path / "out.json", script)
+    assert outcome.code == 1
+    first, *later = [s["result"] for s in json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["steps"]]
+    assert first["verdict"] == "rounding" and len(later) == 2
+    gradients = [f"d{kind}{n}" for n in (3, 2, 1) for kind in "Wb"]
+    for result in later:
+        assert [failure["equation"] for failure in result["failures"]] == gradients
+        assert {failure["explanations"][0]["name"] for failure in result["failures"]} == {"accumulated"}
+    assert "dW3 was not reset: it is this step's gradient plus the dW3 of the step before" in outcome.out

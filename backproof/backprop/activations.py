@@ -81,7 +81,9 @@ def inferred(step: Given, slope: float) -> tuple[str, ...]:
     """One activation for each layer: that under which A (or, without A, the next layer's Z) holds on an excerpt; where
     none does, the nearest to A, of the output the one that goes with the labels.
     """
-    fmt = format_of(step.dtype)
+    # The coarsest that a Z or an A is held in: one that was held in float32 by mistake is still a ReLU's.
+    dtypes = [step.dtype, *(array.dtype for name, array in step.recorded.items() if name[0] in "ZA")]
+    fmt = max(map(format_of, dtypes), key=lambda fmt: fmt.unit_roundoff)
     context = Context(1, float(slope), 0.0, fmt.smallest_normal)
     return tuple(_of_layer(step, layer, fmt, context) for layer in range(1, step.depth + 1))
 

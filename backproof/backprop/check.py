@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from backproof.backprop import activations as names
 from backproof.backprop.arrays import taken
-from backproof.backprop.convention import Convention, Wanted, candidates, preferred
+from backproof.backprop.convention import Convention, Wanted, candidates, depends, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
@@ -34,6 +35,7 @@ def check_backprop(
     learning_rate: float | None = None,
     weight_decay: float = 0.0,
     places: Mapping[str, str] | None = None,
+    previous: Mapping[str, Any] | None = None,
 ) -> BackpropResult:
     """Check the arrays of one step of training a dense network, each against its equation on the others.
 
@@ -57,6 +59,8 @@ def check_backprop(
         learning_rate: of plain gradient descent; with parameters after the update and without it, it is fitted.
         weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss.
         places: key -> where the array was made (``file.py:42``), shown beside a failure.
+        previous: the arrays of the step before, under the same keys, lying the same way. Only its dW and db are used,
+            to name gradients that were never reset; those of another shape than this step's are not.
 
     Returns:
         verdict, failures with their explanations, coverage, and what was inferred of all that is None above.
@@ -69,23 +73,56 @@ def check_backprop(
     step = given(taken(arrays), layout, weights)
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
-        convention = _convention(step, wanted, activations, slope, learning_rate, weight_decay)
-        result = StepJudge(step, convention, places or {}).result()
+        conventions, inferred = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
+        judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}))
+        result = _under_the_simplest(step, conventions, inferred, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
     return result
 
 
-def _convention(
+def _under_the_simplest(
+    step: Given, conventions: Sequence[Convention], inferred: bool, judge: Callable[[Given, Convention], StepJudge]
+) -> BackpropResult:
+    """The result under the first of the conventions; where something fails that depends on which, under the one that
+    has to assume the least to explain it.
+    """
+    found: list[BackpropResult] = []
+    for convention in conventions:
+        here = step.copy()
+        here.said += [str(convention)] if inferred else []
+        result = judge(here, convention).result()
+        found.append(result)
+        # A tie is worth breaking only where another convention could explain more with less.
+        if result.explained or not any(depends(failure.equation, step.depth) for failure in result.failures):
+            break
+    return min(found, key=lambda result: result.burden)
+
+
+def _gradients(step: Given, previous: Mapping[str, Any]) -> dict[str, Array]:
+    """The finite gradients of an earlier step, in canonical form."""
+    lying = {name: array for name, array in previous.items() if str(name)[:2] in ("dW", "db")}
+    turned = {name: step.orientation.canonical(name, array) for name, array in (taken(lying) if lying else {}).items()}
+    return {
+        name: array
+        for name, array in turned.items()
+        if name in step.recorded and array.shape == step.recorded[name].shape and np.isfinite(array).all()
+    }
+
+
+def _conventions(
     step: Given,
     wanted: Wanted,
     activations: Sequence[str] | None,
     slope: float | None,
     learning_rate: float | None,
     weight_decay: float,
-) -> Convention:
-    """The network and its convention: what the caller said, and what the arrays tell of the rest."""
+) -> tuple[list[Convention], bool]:
+    """The network and its convention, or those between which the arrays do not decide; and whether there was a choice.
+
+    It is what the caller said, and what the arrays tell of the rest.
+    """
     step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
     found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
@@ -105,7 +142,4 @@ def _convention(
         step.said.append(f"learning rate {rate:.6g}")
         choice = [with_rate(convention, step) for convention in choice]
     fill_forward(step, choice[0].network)
-    best = preferred(choice, step)
-    if len(choice) > 1:
-        step.said.append(str(best))
-    return best
+    return nearest(choice, step), len(choice) > 1

@@ -1,8 +1,9 @@
 """Which network and which convention the arrays follow: what was not said is inferred, and said.
 
 The convention is the one under which the fewest equations fail, counted on excerpts (``excerpt.py``).
-Candidates are tried in order of preference, and an earlier one wins a tie: the mean over samples, 1/m inside the
-output's delta, mean squared error without 1/2.
+Candidates are tried in order of preference: the mean over samples, 1/m inside the output's delta, mean squared error
+without 1/2. Where several tie and something fails, the one is taken under which the failures are explained with the
+fewest constants (``check.py``); an earlier one wins what is still a tie.
 """
 
 from __future__ import annotations
@@ -122,25 +123,34 @@ def _fitting(labels: str, loss: str) -> str:
     return "binary" if labels == "one_hot" and loss == "binary_cross_entropy" else labels
 
 
-def preferred(found: Sequence[Convention], step: Given) -> Convention:
-    """The candidate under which the fewest equations that depend on it fail; the first of those that tie."""
-    best, fewest = found[0], None
+def nearest(found: Sequence[Convention], step: Given) -> list[Convention]:
+    """The candidates under which the fewest equations that depend on it fail, in their order.
+
+    Of those under which all these equations are the same ones, only the first; one under which nothing fails alone.
+    """
+    best: dict[tuple[Any, ...], Convention] = {}
+    fewest = None
     seen: dict[Any, bool] = {}
     for convention in found:
-        failures = sum(not ok for ok in _judged(convention, step, seen))
+        keys = tuple(_judged(convention, step, seen))
+        failures = sum(not seen[key] for key in keys)
         if fewest is None or failures < fewest:
-            best, fewest = convention, failures
+            best, fewest = {}, failures
+        if failures == fewest:
+            best.setdefault(keys, convention)
         if not failures:
             break
-    return best
+    return list(best.values())
 
 
-def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Iterator[bool]:
-    """For each target that depends on the convention: whether one of its equations holds on an excerpt."""
+def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Iterator[Any]:
+    """A key for each target that depends on the convention; ``seen`` has whether one of its equations holds on an
+    excerpt.
+    """
     network, forms = convention.network, alternatives(convention.network, convention.averaged_in, step.recorded)
     here = _filled(convention, step, forms)
     for target, rules in forms.items():
-        if not step.given(target) or not _depends(target, network.depth):
+        if not step.given(target) or not depends(target, network.depth):
             continue
         dtype = step.recorded[target].dtype
         context = context_of(network, dtype, step.orientation.samples, convention.averaged_in)
@@ -150,7 +160,7 @@ def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Itera
         if usable and key not in seen:
             seen[key] = any(_holds(rule, here, format_of(dtype), context) for rule in usable)
         if usable:
-            yield seen[key]
+            yield key
 
 
 def _filled(convention: Convention, step: Given, forms: Mapping[str, Sequence[Equation]]) -> Given:
@@ -178,7 +188,7 @@ def _holds(equation: Equation, step: Given, fmt: Format, context: Context) -> bo
     return holds(equation, tensors, fmt, context)
 
 
-def _depends(target: str, depth: int) -> bool:
+def depends(target: str, depth: int) -> bool:
     """Whether a constant of the convention stands in the target's equation, or in an absent operand of it."""
     first = ("loss", f"dA{depth}", f"dZ{depth}", f"dA{depth - 1}")
     return target in first or target[:2] in ("dW", "db") or target.endswith("_next")

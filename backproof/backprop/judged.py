@@ -16,6 +16,7 @@ from backproof.backprop.kinks import kink_note
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
 from backproof.check import Check
 from backproof.diagnosis import Case, Explanation
+from backproof.diagnosis.accumulated import PREVIOUS
 from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
@@ -37,10 +38,14 @@ class StepJudge:
         step: the arrays; absent ones are filled in as the equations are walked.
         convention: the network and where its 1/m stands.
         places: where arrays were made.
+        earlier: gradients of the step before, canonical form, for the explanations.
     """
 
-    def __init__(self, step: Given, convention: Convention, places: Mapping[str, str]) -> None:
+    def __init__(
+        self, step: Given, convention: Convention, places: Mapping[str, str], earlier: Mapping[str, Array]
+    ) -> None:
         self._step, self._convention, self._places = step, convention, places
+        self._earlier = {PREVIOUS.format(name): array for name, array in earlier.items()}
         self._network = convention.network
         self._forms = alternatives(convention.network, convention.averaged_in, step.recorded)
         self._failures: list[Failure] = []
@@ -126,15 +131,16 @@ class StepJudge:
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
         self._checked.append(target)
-        self._lines.append(line_of(check.equation.text, check, target, recorded))
         if check.verdict is not Verdict.ROUNDING:
-            context, fmt = self._context(dtype), format_of(dtype)
-            check = diagnosed(check, self._network, operands, fmt, context)
+            known = {name: operands.recorded(name) for name in operands.names()}
+            operands = Operands({**known, **self._earlier})
+            check = _mild(diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype)))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
         elif note := kink_note(check.equation, operands, self._network.slope):
             self._notes.append(note)
+        self._lines.append(line_of(check.equation.text, check, target, recorded))
 
     def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
         """The check of one form, with the benefit of what recomputed operands leave open."""
@@ -233,6 +239,13 @@ class StepJudge:
         numbers = {"significant bits": float(significant_bits(self._step.recorded[target].dtype))}
         why = Explanation(f"held-in-{own}", text, check.residuals.fraction, numbers=numbers)
         self._fail(replace(check, verdict=Verdict.BUG, message=message, explanations=(why,)))
+
+
+def _mild(check: Check) -> Check:
+    """No bug where the best explanation is harmless."""
+    best = next(iter(check.explanations or ()), None)
+    harmless = best is not None and best.harmless
+    return replace(check, verdict=min(check.verdict, Verdict.SUSPECT)) if harmless else check
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,16 +17,32 @@ SPREAD = 6.0
 """Standard errors of the fit within which the short number is taken for the rate."""
 
 
+class Fit(NamedTuple):
+    """Of one parameter's update.
+
+    Attributes:
+        rate: least-squares alpha.
+        error: its standard error.
+        sharp: rounding explains what the fit leaves: the step is along the gradient.
+    """
+
+    rate: float
+    error: float
+    sharp: bool
+
+
 def fitted_rate(step: Given) -> float | None:
     """Median over the layers of the least-squares alpha in ``W - W_next = alpha dW``; None without such a layer.
 
-    W_next was rounded once, so a layer's alpha has the standard error ``u ||W_next * dW|| / ||dW||^2``; the shortest
-    decimal number within a few of those (or that over m, where the update divides by it) is what was written down.
+    A layer whose step is not along its gradient tells nothing, as long as another's is, be it a bias's. W_next was
+    rounded once, so a layer's alpha has the standard error ``u ||W_next * dW|| / ||dW||^2``; the shortest decimal
+    number within a few of those (or that over m, where the update divides by it) is what was written down.
     """
-    fits = sorted(fit for layer in range(1, step.depth + 1) if (fit := _fit(step, layer)) is not None)
+    weights, biases = (_fits(step, kind) for kind in ("W", "b"))
+    fits = _sharp(weights) or _sharp(biases) or weights
     if not fits:
         return None
-    rate, error = fits[len(fits) // 2]
+    rate, error, _ = fits[len(fits) // 2]
     m = step.orientation.samples
     for digits in range(1, DIGITS + 1):
         for scale in (1, m, m * step.orientation.sizes[-1]):
@@ -35,18 +52,30 @@ def fitted_rate(step: Given) -> float | None:
     return rate
 
 
-def _fit(step: Given, layer: int) -> tuple[float, float] | None:
-    W, dW, after = (step.recorded.get(name) for name in (f"W{layer}", f"dW{layer}", f"W{layer}_next"))
-    if W is None or dW is None or after is None:
+def _fits(step: Given, kind: str) -> list[Fit]:
+    return sorted(fit for n in range(1, step.depth + 1) if (fit := _fit(step, f"{kind}{n}")) is not None)
+
+
+def _sharp(fits: list[Fit]) -> list[Fit]:
+    return [fit for fit in fits if fit.sharp]
+
+
+def _fit(step: Given, name: str) -> Fit | None:
+    before, gradient, after = (step.recorded.get(key) for key in (name, f"d{name}", f"{name}_next"))
+    if before is None or gradient is None or after is None:
         return None
-    g, moved = dW.astype(np.float64), W.astype(np.float64) - after
+    g, moved = gradient.astype(np.float64), before.astype(np.float64) - after
     square = float(np.vdot(g, g))
     if not square or not np.isfinite(square):
         return None
-    rate = abs(float(np.vdot(moved, g))) / square
+    signed, u = float(np.vdot(moved, g)) / square, format_of(after.dtype).unit_roundoff
+    rate = abs(signed)
     # 2^-53 of the rate itself: a fit in float64 is no sharper.
-    error = format_of(after.dtype).unit_roundoff * float(np.linalg.norm(after * g)) / square + 2.0**-52 * rate
-    return (rate, error) if np.isfinite(rate) and rate > 0 else None
+    error = u * float(np.linalg.norm(after * g)) / square + 2.0**-52 * rate
+    # The step and the difference are rounded once each.
+    rounding = u * float(np.linalg.norm(after) + np.linalg.norm(moved))
+    sharp = float(np.linalg.norm(moved - signed * g)) <= SPREAD * rounding
+    return Fit(rate, error, sharp) if np.isfinite(rate) and rate > 0 else None
 
 
 def with_rate(convention: Convention, step: Given) -> Convention:

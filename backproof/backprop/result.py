@@ -105,6 +105,19 @@ class BackpropResult:
     network: str
     lines: tuple[Line, ...] = field(repr=False)
 
+    @property
+    def burden(self) -> tuple[int, int, int]:
+        """What it asks one to believe, to be compared: how many equations fail, how many of them are unexplained, and
+        what the best explanations of the others assume (fitted constants, second mistakes).
+        """
+        best = [failure.explanations[0].assumed for failure in self.failures if failure.explanations]
+        return len(self.failures), len(self.failures) - len(best), sum(best)
+
+    @property
+    def explained(self) -> bool:
+        """Whether every failure has an explanation that assumes nothing beside it."""
+        return self.burden[1:] == (0, 0)
+
     def __str__(self) -> str:
         return "\n".join(self._text())
 

@@ -41,6 +41,7 @@ class Candidate:
         value: what the equation would have produced, float64, at the elements that are looked at; or what makes it.
         free: constants that were fitted to the recorded array; each makes the explanation weaker.
         numbers: what supports it.
+        harmless: see :class:`backproof.diagnosis.Explanation`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Candidate:
     value: Array | Callable[[], Array]
     free: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
+    harmless: bool = False
 
     @property
     def mistakes(self) -> int:

@@ -76,8 +76,10 @@ def _fitted(case: Case, word: str, loss: Loss) -> Iterator[Candidate]:
     value = loss(epsilon)
     before = float(case.exact)
     change = abs(value - before) / abs(before) if np.isfinite(before) and before else np.inf
-    text = f"an ε of {epsilon:.4g} stands in the logarithm ({word}): {_judgement(case, change)}"
-    yield Candidate("epsilon", text, np.asarray(value), 1, {"epsilon": epsilon, "relative change": change})
+    judgement, harmless = _judgement(case, change)
+    text = f"an ε of {epsilon:.4g} stands in the logarithm ({word}): {judgement}"
+    numbers = {"epsilon": epsilon, "relative change": change}
+    yield Candidate("epsilon", text, np.asarray(value), 1, numbers, harmless)
 
 
 def _root(off: Callable[[float], float]) -> float | None:
@@ -95,15 +97,17 @@ def _root(off: Callable[[float], float]) -> float | None:
     return float(np.sqrt(low * high))
 
 
-def _judgement(case: Case, change: float) -> str:
+def _judgement(case: Case, change: float) -> tuple[str, bool]:
+    """In words, and whether it is harmless."""
     size = f"it changes the loss by {change:.2g} of itself"
     free = _gradient_is_free(case)
     if free is None:
-        return f"{size}; whether a gradient depends on it cannot be seen"
+        return f"{size}; whether a gradient depends on it cannot be seen", False
     if not free:
-        return f"{size}; the output's delta is not A − Y, see there"
-    harmless = "harmless" if change <= HARMLESS else "the printed loss is wrong, the training is not"
-    return f"{harmless}: {size}, and no gradient depends on it (dZ{case.layer} has none)"
+        return f"{size}; the output's delta is not A − Y, see there", False
+    harmless = change <= HARMLESS
+    word = "harmless" if harmless else "the printed loss is wrong, the training is not"
+    return f"{word}: {size}, and no gradient depends on it (dZ{case.layer} has none)", harmless
 
 
 def _gradient_is_free(case: Case) -> bool | None:

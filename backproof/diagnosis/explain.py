@@ -75,7 +75,8 @@ def _fitting(case: Case, candidates: Iterable[Candidate], fmt: Format, unit: Arr
                 sentence = "; ".join(filter(None, (candidate.sentence, closing.text)))
                 numbers = {**candidate.numbers, **closing.numbers}
                 assumed = candidate.free + closing.free + max(candidate.mistakes - 1, 0)
-                yield Explanation(name, sentence, left, closing.factor, assumed, numbers)
+                harmless = candidate.harmless and not closing.name
+                yield Explanation(name, sentence, left, closing.factor, assumed, numbers, harmless)
                 break
 
 

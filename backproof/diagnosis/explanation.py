@@ -19,6 +19,7 @@ class Explanation:
         assumed: constants that were fitted for it, and mistakes beyond the first; explanations that assume as much
             cannot be told apart by the data.
         numbers: what supports it: fitted constants, counts.
+        harmless: it is seen to change nothing that is trained, and what is printed by next to nothing.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Explanation:
     factor: float = 1.0
     assumed: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
+    harmless: bool = False
 
     def __str__(self) -> str:
         return self.sentence
@@ -36,4 +38,5 @@ class Explanation:
         return {
             "name": self.name, "sentence": self.sentence, "left": float(f"{self.left:.3g}"), "factor": self.factor,
             "assumed": self.assumed, "numbers": {key: float(f"{value:.6g}") for key, value in self.numbers.items()},
+            "harmless": self.harmless,
         }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import accumulated
 from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
 from backproof.equations import Product
 
@@ -18,6 +19,10 @@ def candidates(case: Case) -> Iterator[Candidate]:
     """Wrong operands, samples that are left out, and what was done to the whole."""
     yield from crossed(_gradient(case), list(deltas(case)), list(_inputs(case)), samples(case), _sides(case))
     yield from _of_the_whole(case)
+    # The recorded gradient of the step before has its decay, as this one's own has.
+    decay = case.context.weight_decay
+    right = case.exact - decay * case.cut(case[f"W{case.layer}"]) if decay else case.exact
+    yield from accumulated.candidates(case, right)
 
 
 def _gradient(case: Case) -> Any:

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, check: Check | None = None) -> int:
         raise BackproofError(_nothing(name, ending))
     print(_found(name, steps[0], ending))
     check = check or _check_backprop()
-    judged = [_judge(step, options, check) for step in steps]
+    judged = [_judge(step, before, options, check) for step, before in zip(steps, [None, *steps[:-1]], strict=True)]
     if all(one.refused for one in judged):
         raise BackproofError(f"{name}: {judged[0].refused}")
     print("\n".join(_results(judged)))
@@ -103,11 +103,14 @@ def _check_backprop() -> Check:
     return backproof.check_backprop  # type: ignore[attr-defined, no-any-return, unused-ignore]
 
 
-def _judge(step: Traced, options: argparse.Namespace, check: Check) -> Judged:
+def _judge(step: Traced, before: Traced | None, options: argparse.Namespace, check: Check) -> Judged:
     rate = options.learning_rate if options.learning_rate is not None else step.learning_rate
     activations = options.activations.split(",") if options.activations else None
+    previous = None if before is None else before.arrays
     try:
-        result = check(step.arrays, activations, options.loss, learning_rate=rate, places=step.places)
+        result = check(
+            step.arrays, activations, options.loss, learning_rate=rate, places=step.places, previous=previous
+        )
     except BackproofError as error:
         return Judged(step, refused=str(error))
     return Judged(step, result)

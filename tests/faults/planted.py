@@ -33,7 +33,7 @@ class Planted:
         fit: makes a random case one that shows the fault.
         prepare: changes data and parameters before the step.
         kink: no failure but a note.
-        convention: with nothing said, another convention may explain it honestly.
+        previous: what the step before left in the target, in columns.
         late: the array is spoilt after the step, which went on with the right one.
     """
 
@@ -45,8 +45,8 @@ class Planted:
     fit: Callable[[Case], Case] = any_case
     prepare: Callable[[Case, Arrays], None] | None = None
     kink: bool = False
-    convention: bool = False
     late: bool = False
+    previous: Callable[[Case], Array] | None = None
 
     def target_of(self, case: Case) -> str:
         """The quantity's name in a case."""
@@ -67,6 +67,16 @@ def arrays(case: Case, faults: list[Planted]) -> Arrays:
     prepare = next((fault.prepare for fault in faults if fault.prepare), None)
     with np.errstate(all="ignore"):
         return {**arrays_of(case, planted, prepare), **late}
+
+
+def before(case: Case, faults: list[Planted]) -> Arrays:
+    """The arrays of the step before that the faults need."""
+    return {
+        name: turn(case, name, fault.previous(case).astype(case.dtype), back=True)
+        for fault in faults
+        if fault.previous is not None
+        for name in [fault.target_of(case)]
+    }
 
 
 def _after(first: Any, second: Any) -> Any:

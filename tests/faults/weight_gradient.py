@@ -28,8 +28,8 @@ def _batch_as_input(case):
     return _square(case)
 
 
-def _earlier(case, q, right):
-    return right + np.random.default_rng(3).normal(size=right.shape) * np.abs(right).mean()
+def _earlier(case):
+    return 0.1 * np.random.default_rng(3).normal(size=(case.sizes[1], case.sizes[0]))
 
 
 FAULTS = [
@@ -40,7 +40,8 @@ FAULTS = [
     Planted("W7", "element-wise product", "dW1", lambda c, q, r: q["dZ1"] * q["X"], ("elementwise-product",),
             _batch_as_input),
     Planted("W9", "L2 missing", "dW1", lambda c, q, r: r - c.weight_decay * q["W1"], ("weight-decay-missing",), _decay),
-    Planted("W11", "gradients accumulate", "dW1", _earlier, (), deep),
+    Planted("W11", "gradients accumulate", "dW1", lambda c, q, r: r + _earlier(c).astype(c.dtype),
+            ("accumulated",), deep, previous=_earlier),
     Planted("W13", "no gradient in the update", "W1_next", lambda c, q, r: q["W1"] * (1 - 0.3 * c.learning_rate),
             ("no-gradient",), deep),
 ]  # fmt: skip
