@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from fractions import Fraction
 from typing import Any
@@ -90,16 +89,13 @@ def test_more_suspects_than_are_kept_are_settled(alike: bool) -> None:
     levels = np.full((2, 80), 0.1) if alike else np.linspace(0.1, 0.11, 160).reshape(2, 80)
     dZ, X = (np.repeat(level[:, None], m, axis=1).astype(np.float32) for level in levels)
     dW = in_order(dZ, X)
-    start = time.perf_counter()
     check = gradients(dZ, X, dW)
-    seconds = time.perf_counter() - start
     assert check.residuals.over > SUSPECTS
     assert check.verdict is Verdict.ROUNDING, check.message
     asked = 4096 if alike else 512
     assert f"of the worst {asked}," in check.message
     assert f"as much as {SPACED} of all, evenly spaced, are off by" in check.message
     assert f"the other {check.residuals.over - asked} have smaller" in check.message
-    assert seconds < 20
 
 
 def test_many_suspects_with_a_wrong_constant_are_not_settled() -> None:
