@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,25 @@ def test_zero_labels_and_no_learning_rate():
         del arrays[name]
     result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
     assert "the learning rate was not given" in result.coverage.unchecked["W1_next"]
+
+
+def test_the_previous_step_names_what_was_never_reset():
+    earlier = arrays_of(replace(CASE, seed=4))
+    arrays = {**Q, "dW2": Q["dW2"] + earlier["dW2"], "db1": Q["db1"] + earlier["db1"]}
+    said = (["relu", "softmax"], "cross_entropy")
+
+    def names(**others):
+        failures = backproof.check_backprop({**arrays, **others.pop("more", {})}, *said, **others).failures
+        return {f.equation: [e.name for e in f.explanations[:1]] for f in failures if f.equation in ("dW2", "db1")}
+
+    assert names() == {"dW2": [], "db1": []}
+    assert names(previous=earlier) == {"dW2": ["accumulated"], "db1": ["accumulated"]}
+    # Of another step, of another shape, not finite, no gradient: nothing that could be used.
+    other = arrays_of(replace(CASE, seed=5))
+    for useless in (other, {"dW2": earlier["dW2"][:1]}, {"dW2": earlier["dW2"] * np.nan}, {"X": earlier["X"]}, {}):
+        assert names(previous=useless) == {"dW2": [], "db1": []}
+    assert backproof.check_backprop(Q, *said, previous=earlier).verdict == "rounding"
+
+
+def test_a_previous_gradient_under_no_known_key_is_refused():
+    assert "unknown key 'dW_2'" in refusal(Q, previous={"dW_2": Q["dW2"]})

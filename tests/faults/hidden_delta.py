@@ -27,9 +27,10 @@ def _sigmoid(case):
 
 
 def _square(case):
-    """W2 is square."""
+    """W2 is square, and more than one number, which is its own transpose."""
     case = deep(case)
-    return replace(case, sizes=(*case.sizes[:1], case.sizes[2], *case.sizes[2:]))
+    width = case.sizes[2] if case.sizes[2] > 1 else 4
+    return replace(case, sizes=(case.sizes[0], width, width, *case.sizes[3:]))
 
 
 def _alike(case):
