@@ -159,7 +159,7 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
                 continue  # no sample is left to compare: none is no agreement, so the quantity gets none in this step
             difference = run[name] - truth[name]
             if len(flips):
-                if kind in "Wb":
+                if kind in "Wb" and behind_kink:
                     sign = -network.step_size(m) if name.endswith("_next") else 1.0
                     difference = difference - sign * (
                         _share(run, kind, layer, flips) - _share(truth, kind, layer, flips)

@@ -15,6 +15,7 @@ from backproof.network import Network
 from backproof.training import Parameters
 from reference import losses
 from reference.activations import activate, softmax, through, through_softmax
+from reference.formats import wide
 from reference.layouts import Layout
 
 Array = NDArray[Any]
@@ -77,5 +78,5 @@ def objective(network: Network, parameters: Parameters, Z: Array, A: Array | Non
 
 def penalty(network: Network, parameters: Parameters) -> Array:
     """``λ/2 sum W^2`` over all weights, in the run's format."""
-    weights = [parameters[f"W{layer}"] for layer in range(1, network.depth + 1)]
+    weights = [wide(parameters[f"W{layer}"]) for layer in range(1, network.depth + 1)]
     return np.asarray(network.weight_decay / 2 * sum((W * W).sum() for W in weights))

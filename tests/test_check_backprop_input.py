@@ -133,3 +133,22 @@ def test_the_previous_step_names_what_was_never_reset():
 
 def test_a_previous_gradient_under_no_known_key_is_refused():
     assert "unknown key 'dW_2'" in refusal(Q, previous={"dW_2": Q["dW2"]})
+
+
+@pytest.mark.parametrize("name", ["loss", "dW1", "dW2", "A1", "dZ1"])
+def test_a_value_that_is_no_number_is_a_failure_without_its_operands_too(name):
+    operands = {"loss": ["Y"], "dW1": ["dZ1"], "dW2": ["dZ2"], "A1": ["Z1", "X"], "dZ1": ["dA1", "dZ2", "Z1"]}[name]
+    arrays = {key: array for key, array in Q.items() if key not in operands}
+    arrays[name] = np.full_like(Q[name], np.nan)
+    result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
+    assert result.verdict == "bug" and name in {failure.equation for failure in result.failures}
+
+
+def test_an_equation_of_zeros_is_not_counted_as_checked():
+    arrays = {**Q, "b1": Q["b1"] - 1e3}
+    Z1 = arrays["W1"] @ arrays["X"] + arrays["b1"]
+    zeros = {"A1": np.zeros_like(Z1), "dZ1": np.zeros_like(Z1), "dW1": np.zeros((5, 7)), "db1": np.zeros((5, 1))}
+    given = {name: arrays[name] for name in ("X", "W1", "b1")} | {"Z1": Z1} | zeros
+    result = backproof.check_backprop(given, ["relu"])
+    assert result.verdict == "rounding" and set(result.coverage.checked) == {"Z1", "A1"}
+    assert "agrees for nothing" in result.coverage.unchecked["dW1"]

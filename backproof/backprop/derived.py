@@ -7,7 +7,8 @@ it exceeds what E does to the result (:func:`effect`).
 
     product      |L| E_R + E_L |R| + E_L E_R      (|L R - (L + dL)(R + dR)|, term by term)
     elementwise  the change of the result when each uncertain operand is moved by +E and by -E; where classes are
-                 coupled (softmax, ``p - y``), ``p (E_i + sum_j p_j E_j)``, the first order of softmax's own change
+                 coupled (softmax, ``p - y``), ``p (e^(2 max E) - 1)``: no z moves by more than max E, and no sum of
+                 e^z by more than a factor e^(max E); a loss is moved term by term
     own          what the equation's budget allows the implementation's own evaluation
 """
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from backproof import elementwise
 from backproof.equation_check import expected
 from backproof.equations import Elementwise, Equation, Product
-from backproof.evaluation import EXACT, Context
+from backproof.evaluation import EXACT, Context, Evaluation
 from backproof.operands import Operands
 from backproof.rounding import Format
 from backproof.yardstick import Yardstick
@@ -82,14 +83,19 @@ def _through_formula(
         errors = [uncertain.get(name, np.zeros(1)) for name in rule.operands]
         return COUPLED[rule.formula](given, errors, context)
     formula, total = elementwise.FORMULAS[rule.formula], np.zeros_like(exact)
+    here = formula(exact, context, *given)
     for place, name in enumerate(rule.operands):
         if name in uncertain:
-            moved = [
-                np.abs(formula(exact, context, *_with(given, place, sign * uncertain[name])).exact - exact)
-                for sign in (1.0, -1.0)
-            ]
-            total = total + np.maximum(*moved)
+            moved = (formula(exact, context, *_with(given, place, sign * uncertain[name])) for sign in (1.0, -1.0))
+            total = total + np.maximum(*(_apart(here, there) for there in moved))
     return np.asarray(total)
+
+
+def _apart(here: Evaluation, there: Evaluation) -> Array:
+    """How far two evaluations are apart; of a loss term by term, for moved all the same way its terms may cancel."""
+    if here.terms is None or there.terms is None:
+        return np.asarray(np.abs(there.exact - here.exact))
+    return np.asarray(np.abs(there.terms.values - here.terms.values).sum() / here.terms.divisor)
 
 
 def _with(given: list[Array], place: int, change: Array) -> list[Array]:
@@ -99,7 +105,7 @@ def _with(given: list[Array], place: int, change: Array) -> list[Array]:
 def _softmax_change(given: list[Array], errors: list[Array], context: Context) -> Array:
     Z, E = given[0], errors[0]
     p = elementwise.softmax(Z, context, Z).exact
-    return np.asarray(p * (E + (p * E).sum(axis=0, keepdims=True)))
+    return np.asarray(p * np.expm1(2 * E.max(axis=0, keepdims=True)))
 
 
 def _delta_change(given: list[Array], errors: list[Array], context: Context) -> Array:

@@ -130,6 +130,9 @@ class StepJudge:
         row, column = check.residuals.index
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
+        if check.verdict is Verdict.ROUNDING and check.vacuous >= check.residuals.elements:
+            self._unchecked[target] = "all its operands are zero: it agrees for nothing"
+            return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
             known = {name: operands.recorded(name) for name in operands.names()}
@@ -180,10 +183,10 @@ class StepJudge:
         self._bug(equation, message, tuple(explanations))
 
     def _not_finite(self, target: str, forms: tuple[Equation, ...], usable: list[Equation]) -> None:
-        equation, known = forms[0], self._step.known
-        # An operand of any form that is not finite may be where it comes from.
-        operands = {name for form in forms for name in form.rule.operands if name in known}
-        if not usable or not all(self._step.finite(name) for name in operands):
+        equation = forms[0]
+        # A given operand of any form that is not finite may be where it comes from, and is a failure of its own.
+        operands = {name for form in forms for name in form.rule.operands if name in self._step.recorded}
+        if not all(self._step.finite(name) for name in operands):
             why = next(filter(None, map(self._step.obstacle, forms)), "")
             self._unchecked[target] = f"it holds values that are not finite; {why}"
             return
@@ -191,7 +194,8 @@ class StepJudge:
         finite = np.isfinite(array)
         count = array.size - int(np.count_nonzero(finite))
         value = array if not array.ndim else array[tuple(np.argwhere(~finite)[0])]
-        message = f"{count} of {array.size} values are not finite, the first is {value}; its operands are finite"
+        message = f"{count} of {array.size} values are not finite, the first is {value}"
+        message += "; its operands are finite" if usable else ""
         self._bug(equation, message, tuple(self._why_not_finite(usable)))
 
     def _why_not_finite(self, usable: list[Equation]) -> list[Explanation]:

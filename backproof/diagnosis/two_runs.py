@@ -140,14 +140,16 @@ def _unrelated(first: Mapping[str, Array], second: Mapping[str, Array]) -> Named
 def batches(first: Batches, second: Batches, samples: int) -> Named | None:
     """Of the samples that the steps of two runs were made of; None in a list stands for all samples."""
     A, B = ([np.arange(samples) if batch is None else batch for batch in run] for run in (first, second))
+    if not A or not B:
+        return None
     sizes = [[len(batch) for batch in run] for run in (A, B)]
     for (ours, theirs), run in ((("A", "B"), B), (("B", "A"), A)):
         other = A if run is B else B
         if len(run) > 1 and all(len(batch) == 1 for batch in run) and len(other[0]) > 1:
             return "updated-for-each-sample", f"{theirs} updates after every sample, {ours} after every batch"
-    if sizes[0] and sizes[1] and sizes[0][0] != sizes[1][0]:
+    if sizes[0][0] != sizes[1][0]:
         return "batches-of-another-size", f"the batches of B have {sizes[1][0]} samples, those of A {sizes[0][0]}"
-    per_epoch = -(-samples // sizes[0][0]) if sizes[0] else 0
+    per_epoch = -(-samples // sizes[0][0])
     for (ours, theirs), (run, other) in ((("A", "B"), (B, A)), (("B", "A"), (A, B))):
         if samples % sizes[0][0] and _drops_last(run, other, per_epoch):
             return "last-batch-dropped", f"{theirs} drops the last, partial batch of an epoch, {ours} does not"

@@ -96,9 +96,10 @@ def _best(
 ) -> Sighting:
     """The least residual; of several the last. Others that were made in this pass (``since``) are said."""
     with np.errstate(all="ignore"):
-        apart = [residual(s) for s in candidates]
+        # A candidate from which no number comes out is none: a NaN is neither larger nor smaller than another.
+        apart = [r if np.isfinite(r) else np.inf for r in map(residual, candidates)]
     least = min(apart)
-    chosen = [s for s, r in zip(candidates, apart, strict=True) if r <= least * 1.001 + 1e-12][-1]
+    chosen = [s for s, r in zip(candidates, apart, strict=True) if r == least or r <= least * 1.001 + 1e-12][-1]
     tied = least * 1.001 + 1e-12 if least < 1e-3 else -1.0
     others = {s.label for s in candidates if s.order >= since}
     others -= {s.label for s, r in zip(candidates, apart, strict=True) if r <= tied or s.identity == chosen.identity}

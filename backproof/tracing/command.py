@@ -57,7 +57,9 @@ def run(options: argparse.Namespace, check: Check | None = None) -> int:
     if options.json is not None:
         facts = _facts(options, verdict, judged, ending)
         options.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return 0 if verdict == "rounding" else 1
+    if verdict != "rounding":
+        return 1
+    return 2 if any(one.refused for one in judged) else 0  # what could not be judged is no pass
 
 
 def given_names(said: str | None, mapping: Path | None) -> dict[str, str]:
@@ -158,8 +160,9 @@ def _results(judged: list[Judged]) -> Iterator[str]:
 
 def _sentence(name: str, verdict: str, judged: list[Judged], ending: Ending) -> str:
     steps = len([one for one in judged if not one.refused])
+    refused = f", {len(judged) - steps} not" if steps < len(judged) else ""
     said = f"; {ending.said}" if ending.said else ""
-    return f"{name}: {verdict} ({steps} step{'s' if steps != 1 else ''} judged{said})"
+    return f"{name}: {verdict} ({steps} step{'s' if steps != 1 else ''} judged{refused}{said})"
 
 
 def _nothing(name: str, ending: Ending) -> str:
