@@ -131,11 +131,39 @@ def test_a_mistake_beside_an_absent_array_is_still_found(absent):
 
 def test_a_layer_without_a_bias():
     case = Case((7, 5, 3), ("relu", "softmax"), "cross_entropy", 11, seed=3)
-    arrays = arrays_of(case, {"Z1": lambda case, q, right: q["W1"] @ q["X"]})
-    for name in ("b1", "db1", "b1_next"):
-        del arrays[name]
+    without = {f"Z{n}": lambda case, q, right, n=n: right - q[f"b{n}"] for n in (1, 2)}
+    arrays = {name: array for name, array in arrays_of(case, without).items() if "b" not in name}
     result = backproof.check_backprop(arrays)
-    assert result.verdict == "rounding" and any("layer 1 is taken to have no bias" in said for said in result.inferred)
+    assert result.verdict == "rounding" and any("layer 1 is taken to have none" in said for said in result.inferred)
+
+
+def test_a_bias_that_was_only_not_given_is_not_taken_as_zero():
+    arrays = arrays_of(Case((7, 5, 3), ("relu", "softmax"), "cross_entropy", 11, seed=3))
+    given = {name: arrays[name] for name in ["A1", "A2", "W2", "W2_next", "X", "Z1", "b1", "dA1", "dW1", "dW2", "db1"]}
+    result = backproof.check_backprop(given, ["relu", "softmax"], "cross_entropy")
+    assert result.verdict == "rounding" and "Z2 was not given" in result.coverage.unchecked["A2"]
+
+
+@pytest.mark.parametrize("sizes", [(5, 5, 5), (6, 6, 6)])
+@pytest.mark.parametrize("rows", [False, True])
+def test_everything_square_the_samples_too(sizes, rows):
+    for output, loss in (("sigmoid", "binary_cross_entropy"), ("softmax", "cross_entropy")):
+        case = Case(sizes, ("tanh", output), loss, sizes[0], rows=rows, seed=1)
+        result = backproof.check_backprop(arrays_of(case))
+        assert result.verdict == "rounding", result
+
+
+def test_a_step_of_a_few_last_places_tells_no_learning_rate():
+    case = Case((2, 9), ("identity",), "mse", 4, dtype="float32", seed=1)
+    arrays = arrays_of(case)
+    tiny = {"X": arrays["X"] * np.float32(1e-6)}
+    Z = arrays["W1"] @ tiny["X"] + arrays["b1"]
+    dZ = 2 * (Z - arrays["Y"]) / np.float32(4)
+    tiny |= {"Z1": Z, "A1": Z, "dZ1": dZ, "dW1": dZ @ tiny["X"].T, "db1": dZ.sum(axis=1, keepdims=True)}
+    tiny["W1_next"] = arrays["W1"] - np.float32(0.1) * tiny["dW1"]
+    tiny["b1_next"] = arrays["b1"] - np.float32(0.1) * tiny["db1"]
+    result = backproof.check_backprop({"W1": arrays["W1"], "b1": arrays["b1"], "Y": arrays["Y"], **tiny})
+    assert result.verdict == "rounding", result
 
 
 def test_an_echo_is_no_second_mistake():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import backproof
 from backproof.errors import BackproofError
@@ -41,6 +42,7 @@ UNUSABLE = {
     "nothing to check": ({"X": Q["X"], "W1": Q["W1"]}, ["nothing could be checked", "A1"]),
     "labels of another batch": ({**Q, "Y": Q["Y"][:, :5]}, ["Y has shape (3, 5)", "3 x 11"]),
     "a class that is none": ({**Q, "Y": np.full(11, 3)}, ["Y holds the class 3", "0 to 2"]),
+    "a tensor without values": ({**Q, "W1": torch.empty((5, 7), device="meta")}, ["W1 is a tensor without plain"]),
     "a negative class": ({**Q, "Y": np.full(11, -1)}, ["Y holds the class -1"]),
 }
 
@@ -68,6 +70,11 @@ def test_unusable_arrays_are_refused_in_one_line(name):
         ({"averaged_in": "loss"}, "unknown averaged_in 'loss'"),
         ({"loss": "cross_entropy", "half": True}, "no convention agrees"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive"),
+        ({"learning_rate": "0.1"}, "learning_rate must be a number"),
+        ({"slope": "a"}, "slope must be a number"),
+        ({"weight_decay": [1]}, "weight_decay must be a number"),
+        ({"activations": 5}, "must be a list of names"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive"),
         ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
         ({"slope": 3.0}, "slope must lie between 0 and 1"),

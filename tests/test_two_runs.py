@@ -127,6 +127,7 @@ BATCHES = {
     "R11 updated for each sample": (batches(5, 1), batches(1, 1), "updated-for-each-sample"),
     "another size": (batches(5, 2), batches(4, 2), "batches-of-another-size"),
     "another seed": (batches(5, 1), batches(5, 1, seed=1), "batches-unrelated"),
+    "one ends early": (batches(5, 2), batches(5, 2)[:-1], "steps-missing"),
     "order": (batches(5, 1), tuple(batch[::-1] for batch in batches(5, 1)), "order-within-batches"),
 }
 

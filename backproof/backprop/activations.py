@@ -32,7 +32,11 @@ def checked(activations: Sequence[str], depth: int) -> tuple[str, ...]:
     Raises:
         BackproofError: when they are no list of known names, one for each layer.
     """
-    if isinstance(activations, str) or not all(isinstance(name, str) for name in activations):
+    if (
+        isinstance(activations, str)
+        or not isinstance(activations, Sequence)
+        or not all(isinstance(name, str) for name in activations)
+    ):
         raise BackproofError(f"activations must be a list of names, one for each layer, not {activations!r}")
     for place, name in enumerate(activations, 1):
         known = OUTPUT_ACTIVATIONS if place == len(activations) else HIDDEN_ACTIVATIONS

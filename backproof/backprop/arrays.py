@@ -54,7 +54,7 @@ def _unknown(key: object, arrays: Mapping[str, Any]) -> str:
 
 def _array(name: str, value: Any) -> Array:
     if hasattr(value, "detach"):  # a PyTorch tensor, without importing PyTorch
-        value = _from_torch(value)
+        value = _from_torch(name, value)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -78,8 +78,15 @@ def _no_float(name: str, array: Array) -> str:
     return f"{name} holds {array.dtype}, which is no array of numbers of a known format ({known})"
 
 
-def _from_torch(tensor: Any) -> Any:
-    tensor = tensor.detach().cpu()
+def _from_torch(name: str, tensor: Any) -> Any:
+    try:
+        return _plain(tensor.detach().cpu())
+    # Sparse, quantised, nested and meta tensors, each with an error of its own.
+    except (NotImplementedError, TypeError, RuntimeError) as error:
+        raise BackproofError(f"{name} is a tensor without plain numbers: {str(error).splitlines()[0]}") from error
+
+
+def _plain(tensor: Any) -> Any:
     if str(tensor.dtype) == "torch.bfloat16":
         know_bfloat16()
         return np.asarray(tensor.float().numpy()).astype(np.dtype("bfloat16"))

@@ -69,6 +69,7 @@ def check_backprop(
         BackproofError: for input from which no network can be inferred, unknown names, and where nothing can be
             checked.
     """
+    _numbers(slope=slope, learning_rate=learning_rate, weight_decay=weight_decay)
     wanted = Wanted(loss, reduction, averaged_in, half)
     step = given(taken(arrays), layout, weights)
     # What overflows is found in the values, not in warnings.
@@ -80,6 +81,15 @@ def check_backprop(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
     return result
+
+
+def _numbers(**said: Any) -> None:
+    """Refuse what is no number; the network's specification refuses numbers out of range."""
+    for name, value in said.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | np.number)):
+            raise BackproofError(f"{name} must be a number, not {value!r}")
+    if said["learning_rate"] is not None and not said["learning_rate"] > 0:
+        raise BackproofError(f"learning_rate must be positive, not {said['learning_rate']}")
 
 
 def _under_the_simplest(

@@ -193,10 +193,11 @@ def _fails(candidate: Given, equation: Equation) -> bool:
 def _supply(step: Given, layer: int) -> None:
     """A bias of zero where nothing tells of one, and an absent Z that follows from X or a given A."""
     b, Z = f"b{layer}", f"Z{layer}"
-    traces = {b, f"d{b}", f"{b}_next"}
-    if f"W{layer}" in step.recorded and traces.isdisjoint(step.recorded.keys() | step.misshapen.keys()):
+    # A bias, its gradient or what it becomes, of any layer: then this layer's was only not given.
+    traces = [name for name in (*step.recorded, *step.misshapen) if name.removeprefix("d").startswith("b")]
+    if f"W{layer}" in step.recorded and not traces:
         step.derived[b] = np.zeros(step.orientation.shape(b), step.dtype)
-        step.said.append(f"no {b} and no gradient of one was given: layer {layer} is taken to have no bias")
+        step.said.append(f"no bias was given: layer {layer} is taken to have none")
     below = "X" if layer == 1 else f"A{layer - 1}"
     if Z not in step.recorded and below in step.recorded:
         context = Context(1, 0.0, 0.0, format_of(step.dtype).smallest_normal)

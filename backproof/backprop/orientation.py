@@ -145,7 +145,7 @@ def _fits(orientation: Orientation, name: str, array: Array) -> bool:
     """Whether the array has its shape; X also when it lies the other way round than the rest."""
     shape = orientation.shape(name)
     if name == "X" and array.ndim == 2 and array.shape[::-1] == shape:
-        return orientation.layout == "rows" or array.shape != shape
+        return True
     return orientation.canonical(name, array).shape == shape
 
 

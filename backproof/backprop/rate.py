@@ -72,6 +72,10 @@ def _fit(step: Given, name: str) -> Fit | None:
     rate = abs(signed)
     # 2^-53 of the rate itself: a fit in float64 is no sharper.
     error = u * float(np.linalg.norm(after * g)) / square + 2.0**-52 * rate
+    if (coarse := format_of(gradient.dtype).unit_roundoff) > u:
+        error += coarse * rate  # the step was made of a gradient with more digits than were given
+    if 2 * SPREAD * error > rate:
+        return None  # a step of a few last places of W tells no rate
     # The step and the difference are rounded once each.
     rounding = u * float(np.linalg.norm(after) + np.linalg.norm(moved))
     sharp = float(np.linalg.norm(moved - signed * g)) <= SPREAD * rounding

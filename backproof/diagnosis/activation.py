@@ -64,6 +64,8 @@ def _softmaxes(case: Case, Z: Array) -> Iterator[Candidate]:
 
 def _overwritten(case: Case, Z: Array) -> Iterator[Candidate]:
     """The output's delta made in place of the probabilities."""
+    if case.get("Y") is None:
+        return
     A, m = activated(case.activation, Z, case.context.slope), case.m
     for word, divisor in (("", 1), ("/m", m), ("/(m·n)", m * len(Z))):
         text = f"{case.target} was overwritten by the delta, in place: it holds A − Y{word}"

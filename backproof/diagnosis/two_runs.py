@@ -142,6 +142,8 @@ def batches(first: Batches, second: Batches, samples: int) -> Named | None:
     A, B = ([np.arange(samples) if batch is None else batch for batch in run] for run in (first, second))
     if not A or not B:
         return None
+    if len(A) != len(B) and all(_same(a, b) for a, b in zip(A, B, strict=False)):
+        return "steps-missing", f"{'B' if len(B) < len(A) else 'A'} ends {abs(len(A) - len(B))} steps before the other"
     sizes = [[len(batch) for batch in run] for run in (A, B)]
     for (ours, theirs), run in ((("A", "B"), B), (("B", "A"), A)):
         other = A if run is B else B
