@@ -7,9 +7,9 @@ reference in the same format give an envelope, and an implementation agrees when
     max |recorded − float64| <= MULTIPLE (envelope + 4 u max |float64| + 4 tau)
 
 A sample that lies on different sides of a kink in the two runs (its Z straddles 0 within rounding), or exactly on one,
-has another gradient, with no bug anywhere. Such samples are left out of the hidden dA and dZ, and out of the sums dW
-and db and the updates on both sides; how many is reported. Z and A keep all samples, so a mask cannot flip at a Z that
-disagrees without being seen. Where no sample is left, the quantities behind a kink are not compared in that step.
+has another gradient, with no bug anywhere. Such samples are left out of the dA and dZ behind a kink, and out of their
+sums dW and db and the updates on both sides; how many is reported. Z and A keep all samples, so a mask cannot flip at a
+Z that disagrees without being seen. Where no sample is left, what is behind a kink is not compared in that step.
 """
 
 from __future__ import annotations

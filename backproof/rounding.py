@@ -22,7 +22,7 @@ The drift term is what lets a saturated or all-positive product through without 
 
 **The floor**: operands below the smallest normal number tau may be flushed to zero (XLA does so), which costs at
 most tau for each term and each operand: ``2 tau (K + 1 + ||A_i||_1 + ||B_j||_1)``, where ``||x||_1 <= sqrt(K) ||x||_2``
-is used for the one-norms. It is folded into the unit (:class:`backproof.product_check.Yardstick`).
+is used for the one-norms. It is folded into the unit (:class:`backproof.yardstick.Yardstick`).
 """
 
 from __future__ import annotations
