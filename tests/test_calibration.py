@@ -64,7 +64,7 @@ def test_honest_random_networks_raise_no_alarm(capsys):
 
 
 @pytest.mark.parametrize(
-    "seed", [910000680, 910000776, 910001124, 910001133, 910001145, 910002036, 930000417, 950001040]
+    "seed", [910000680, 910000776, 910001124, 910001133, 910001145, 910002036, 930000417, 950000680, 950001040]
 )
 def test_what_was_a_false_alarm_is_none_any_more(seed):
     """A saturated delta of JAX, the drift of equal terms in PyTorch, and losses whose parts overflow before they do."""
