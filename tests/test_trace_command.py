@@ -92,8 +92,9 @@ def test_what_cannot_be_judged_is_refused():
         trace(refuse, PLAIN)
 
 
-def test_a_step_that_cannot_be_judged_does_not_hide_the_others(capsys):
-    check = Check("rounding", "bug")
+@pytest.mark.parametrize(("verdict", "code"), [("bug", 1), ("rounding", 2)])
+def test_a_step_that_cannot_be_judged_does_not_hide_the_others(verdict, code, capsys):
+    check = Check("rounding", verdict)
 
     def once(arrays, *rest, **more):
         if not check.calls:
@@ -101,9 +102,9 @@ def test_a_step_that_cannot_be_judged_does_not_hide_the_others(capsys):
             raise BackproofError("not this one")
         return check(arrays)
 
-    assert trace(once, "--steps", 2, PLAIN) == 1
+    assert trace(once, "--steps", 2, PLAIN) == code
     shown = capsys.readouterr().out
-    assert "Step 0: not judged: not this one" in shown and "bug (1 step judged)" in shown
+    assert "Step 0: not judged: not this one" in shown and f"{verdict} (1 step judged, 1 not)" in shown
 
 
 @pytest.mark.parametrize(
