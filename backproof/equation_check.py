@@ -14,11 +14,12 @@ from backproof.diagnosis import explain, samples_of, shape_of_residual, thinned
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Equation, Product, equations
 from backproof.evaluation import Context, Evaluation
+from backproof.loss_check import LossYardstick
 from backproof.network import Network
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
 from backproof.product_check import check_product, exact_product
-from backproof.rounding import Format, format_of
+from backproof.rounding import BUDGET, Format, format_of
 from backproof.structure import Flaw, flaws
 from backproof.training import Step
 from backproof.verdict import Verdict
@@ -89,8 +90,8 @@ def diagnosed(check: Check, network: Network, operands: Operands, fmt: Format, c
     near, columns = samples_of(equation, operands, worst)
     recorded = near.wide(equation.target)
     exact, everywhere = expected(equation, near, fmt, context, recorded)
-    case, unit = thinned(network, equation, near, context, exact, recorded, everywhere, operands, columns)
-    found = tuple(explain(case, fmt, unit))
+    case = thinned(network, equation, near, context, exact, recorded, everywhere, operands, columns)
+    found = tuple(explain(case, fmt))
     said = "" if found else shape_of_residual(recorded, exact, everywhere)
     return replace(check, explanations=found, message=f"{check.message}; {said}" if said else check.message)
 
@@ -171,5 +172,8 @@ def expected(
     if isinstance(rule, Product):
         yardstick = Yardstick.of(rule, operands, fmt, context)
         return exact_product(rule, operands, context), yardstick.unit(slice(None), slice(None))
-    value = elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands))
+    value = _evaluation(rule, operands, context, recorded)
+    if value.terms is not None:
+        loss = LossYardstick.of(value.terms, fmt)
+        return value.exact, np.asarray(loss.unit + loss.floor / BUDGET)
     return value.exact, fmt.unit_roundoff * value.unit + value.floor

@@ -51,7 +51,7 @@ CHANCE = 3.0
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class LossYardstick:
     """What rounding may do to one loss, all of it divided by the divisor.
 
     Attributes:
@@ -67,7 +67,7 @@ class Yardstick:
     floor: float
 
     @classmethod
-    def of(cls, terms: Terms, fmt: Format) -> Yardstick:
+    def of(cls, terms: Terms, fmt: Format) -> LossYardstick:
         """The yardstick of a loss that is a sum of these terms."""
         u, K = fmt.unit_roundoff, terms.values.size
         errors = u * terms.scales
@@ -122,7 +122,7 @@ def orders(terms: Terms) -> list[Array]:
 @np.errstate(all="ignore")
 def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, step: int) -> Check:
     """Judge a loss, as recorded (finite), that is a sum of ``terms``."""
-    yardstick, factor = Yardstick.of(terms, fmt), doubling(fmt)
+    yardstick, factor = LossYardstick.of(terms, fmt), doubling(fmt)
     residuals, vacuous = Residuals((1, 1), keep_columns=False), int(not terms.scales.any())
     unit = yardstick.unit + yardstick.floor / BUDGET
     ceiling = factor * yardstick.ceiling / unit
@@ -139,7 +139,7 @@ def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, s
 
 
 def _opinion(
-    residuals: Residuals, terms: Terms, yardstick: Yardstick, allowed: float, residual: float, dtype: Any
+    residuals: Residuals, terms: Terms, yardstick: LossYardstick, allowed: float, residual: float, dtype: Any
 ) -> tuple[Verdict, str]:
     said = f"{residuals.ratio:.4g} units of rounding ({residuals.fraction:.3g} budgets)"
     if residuals.beyond:

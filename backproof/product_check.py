@@ -45,7 +45,8 @@ def check_product(
     parts = blocks(*shape)
     for block, part in zip(parts, in_parallel(judge, parts), strict=True):
         residuals.merge(part, block.start)
-    verdict, message = _product_verdict(equation, product, operands, fmt, context, yardstick, residuals)
+    question = _question(equation, product, operands, fmt, context, yardstick)
+    verdict, message = _product_verdict(question, fmt, residuals)
     slope = residuals.slope()
     return Check(step, equation, verdict, residuals, yardstick.vacuous, yardstick.ceiling, slope and slope[0], message)
 
@@ -119,36 +120,31 @@ def _judged(
     return residuals
 
 
-def _product_verdict(
-    equation: Equation,
-    product: Product,
-    operands: Operands,
-    fmt: Format,
-    context: Context,
-    yardstick: Yardstick,
-    residuals: Residuals,
-) -> tuple[Verdict, str]:
-    u, factor = fmt.unit_roundoff, doubling(fmt)
+def _question(
+    equation: Equation, product: Product, operands: Operands, fmt: Format, context: Context, yardstick: Yardstick
+) -> Question:
+    def budget(exact: Array, unit: Array) -> Array:
+        return yardstick.budget(exact / unit, fmt.unit_roundoff)
+
+    recorded = operands.recorded(equation.target)
+    return Question(product, operands, recorded, yardstick.unit, yardstick.ceiling, budget, context)
+
+
+def _product_verdict(question: Question, fmt: Format, residuals: Residuals) -> tuple[Verdict, str]:
     if residuals.beyond:
         return Verdict.BUG, (
-            f"{residuals.ratio:.4g} units of rounding where {factor * yardstick.ceiling:.0f} are the most that any "
-            f"order of summation can reach ({residuals.beyond} of {residuals.elements} elements)"
+            f"{residuals.ratio:.4g} units of rounding where {doubling(fmt) * question.ceiling:.0f} are the most that "
+            f"any order of summation can reach ({residuals.beyond} of {residuals.elements} elements)"
         )
     if residuals.over:
-        recorded = operands.recorded(equation.target)
-
-        def budget(exact: Array, unit: Array) -> Array:
-            return yardstick.budget(exact / unit, u)
-
-        question = Question(product, operands, recorded, yardstick.unit, yardstick.ceiling, budget, context)
         worst = residuals.suspects[:, 1:].astype(np.int64)
         opinion = consult(question, worst, residuals.spaced, residuals.over)
         verdict, message = _opinion_verdict(opinion, residuals)
         if verdict is not Verdict.ROUNDING:
             return verdict, message
-        leaning = slope_verdict(equation, product, operands, fmt, context, yardstick, residuals)
+        leaning = slope_verdict(question, fmt, residuals)
         return leaning if leaning[0] is not Verdict.ROUNDING else (verdict, message)
-    return slope_verdict(equation, product, operands, fmt, context, yardstick, residuals)
+    return slope_verdict(question, fmt, residuals)
 
 
 def _opinion_verdict(opinion: Opinion, residuals: Residuals) -> tuple[Verdict, str]:

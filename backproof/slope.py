@@ -8,44 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.check import doubling
-from backproof.equations import Equation, Product
-from backproof.evaluation import Context
 from backproof.inner_products import gather
-from backproof.operands import Operands
 from backproof.residuals import Residuals
 from backproof.rounding import Format
-from backproof.second_opinion import SETTLED, chunk
+from backproof.second_opinion import SETTLED, Question
 from backproof.verdict import Verdict
-from backproof.yardstick import Yardstick
 
 Array = NDArray[Any]
 
+SYSTEMATIC = 8.0
+"""Times u that a slope may be without being asked about: ordinary data stays under 1.3 (measured on a prototype)."""
+STANDARD_ERRORS = 5.0
+"""Of the fitted slope, allowed beside that: chance passes five of them once in two million fits."""
+SCATTER = 3.0
+"""Standard errors of an honest slope that are scatter and excuse nothing."""
 LEANING = 1024
 """Elements on which the recorded slope is compared with honest ones, evenly spaced."""
 
 
-def slope_verdict(
-    equation: Equation,
-    product: Product,
-    operands: Operands,
-    fmt: Format,
-    context: Context,
-    yardstick: Yardstick,
-    residuals: Residuals,
-) -> tuple[Verdict, str]:
+def slope_verdict(question: Question, fmt: Format, residuals: Residuals) -> tuple[Verdict, str]:
     """Of a product whose elements are within their budgets, or settled: does ``recorded = (1 + δ) exact`` lean?"""
     slope = residuals.slope()
     if slope is None:
         return Verdict.ROUNDING, ""
     delta, error = slope
     u = fmt.unit_roundoff
-    allowed = doubling(fmt) * 8
-    if abs(delta) <= allowed * u + 5 * error:
+    allowed, chance = doubling(fmt) * SYSTEMATIC, STANDARD_ERRORS * error
+    if abs(delta) <= allowed * u + chance:
         return Verdict.ROUNDING, ""
-    honest, sampled = _leaning(equation, product, operands, context, yardstick)
+    honest, sampled = _leaning(question)
     said = (
         f"recorded = (1 {delta:+.3g}) × exact, {abs(delta) / u:.3g} u, "
-        f"where {allowed:.0f} u + {5 * error / u:.2g} u is allowed"
+        f"where {allowed:.0f} u + {chance / u:.2g} u is allowed"
     )
     if abs(sampled) <= SETTLED * honest:
         return Verdict.ROUNDING, f"{said}; honest orders of summation lean as much ({honest / u:.3g} u)"
@@ -53,25 +47,23 @@ def slope_verdict(
 
 
 @np.errstate(all="ignore")
-def _leaning(
-    equation: Equation, product: Product, operands: Operands, context: Context, yardstick: Yardstick
-) -> tuple[float, float]:
+def _leaning(question: Question) -> tuple[float, float]:
     """Largest |slope| of honest evaluations of :data:`LEANING` elements, and the recorded slope on the same.
 
-    An honest slope counts only as far as it exceeds 3 of its own standard errors: few elements scatter by several u
-    without leaning, and three times that would excuse a wrong constant.
+    An honest slope counts only as far as it exceeds :data:`SCATTER` of its own standard errors: few elements scatter by
+    several u without leaning, and three times that would excuse a wrong constant.
     """
-    recorded = operands.recorded(equation.target)
+    recorded = question.recorded
     flat = np.linspace(0, recorded.size - 1, min(recorded.size, LEANING)).astype(np.int64)
     rows, columns = np.unravel_index(flat, recorded.shape)
-    width = chunk(yardstick.inner)
+    width = question.at_once
     sums, orders = [], []
     for part in (slice(start, start + width) for start in range(0, len(flat), width)):
-        inner = gather(product, operands, rows[part], columns[part], context)
+        inner = gather(question.product, question.operands, rows[part], columns[part], question.context)
         sums.append(inner.exact())
         orders.append(list(inner.honest()))
     exact = np.concatenate(sums)
-    unit = yardstick.unit(rows, columns)
+    unit = question.unit(rows, columns)
     relative = exact / unit  # never exact / unit^2: the square of a float64 floor underflows
     total = float(relative @ relative)
     if total == 0:
@@ -84,5 +76,5 @@ def _leaning(
         return delta, float(np.sqrt(spread @ spread / max(len(flat) - 1, 1) / total))
 
     evaluations = [np.concatenate(values) for values in zip(*orders, strict=True)]
-    honest = max(max(abs(delta) - 3 * error, 0.0) for delta, error in map(lean, evaluations))
+    honest = max(max(abs(delta) - SCATTER * error, 0.0) for delta, error in map(lean, evaluations))
     return honest, lean(recorded[rows, columns])[0]

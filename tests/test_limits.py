@@ -20,7 +20,7 @@ from backproof.elementwise_check import check_elementwise
 from backproof.equations import Elementwise, Equation, Product
 from backproof.evaluation import Context
 from backproof.inner_products import PLAIN, gather
-from backproof.loss_check import Yardstick, check_loss, honest_error
+from backproof.loss_check import LossYardstick, check_loss, honest_error
 from backproof.operands import Operands
 from backproof.product_check import check_product
 from backproof.replicas import Replica, Replicas
@@ -158,7 +158,7 @@ def loss_at(terms: Any, residual: float, dtype: str = "float64") -> Check:
 @BOTH_SIDES
 def test_budget_of_a_loss(share: float) -> None:
     terms = of(np.random.default_rng(0).random(1000))
-    assert loss_at(terms, share * 4 * Yardstick.of(terms, FLOAT32).unit).residuals.over == (share > 1)
+    assert loss_at(terms, share * 4 * LossYardstick.of(terms, FLOAT32).unit).residuals.over == (share > 1)
 
 
 @BOTH_SIDES
@@ -173,7 +173,7 @@ def test_ceiling_of_a_loss(share: float) -> None:
 def test_drift_of_a_loss_is_allowed_three_times(share: float, m: int, value: float) -> None:
     """Equal terms: what honest orders are off by beyond 3 standard deviations (of 10, with 500 terms) is drift."""
     terms = of(np.full(m, float(np.float32(value))))
-    yardstick = Yardstick.of(terms, FLOAT32)
+    yardstick = LossYardstick.of(terms, FLOAT32)
     drift = honest_error(terms, np.dtype("float32")) - 3 * yardstick.chance
     assert drift > 5 * yardstick.chance
     check = loss_at(terms, share * (4 * yardstick.unit + 3 * drift), "float32")
@@ -184,7 +184,7 @@ def test_drift_of_a_loss_is_allowed_three_times(share: float, m: int, value: flo
 @BOTH_SIDES
 def test_a_loss_is_a_bug_from_16_times_budget_and_drift_on(share: float) -> None:
     terms = of(samples(60_000)[2].astype(float))
-    yardstick = Yardstick.of(terms, FLOAT32)
+    yardstick = LossYardstick.of(terms, FLOAT32)
     drift = max(honest_error(terms, np.dtype("float32")) - 3 * yardstick.chance, 0)
     check = loss_at(terms, share * 16 * (4 * yardstick.unit + drift), "float32")
     assert not check.residuals.beyond
@@ -194,7 +194,7 @@ def test_a_loss_is_a_bug_from_16_times_budget_and_drift_on(share: float) -> None
 def test_chance_is_no_drift() -> None:
     """An ordinary running sum is off by up to 3 deviations; that excuses nothing."""
     terms = of(samples(60_000)[2].astype(float))
-    yardstick = Yardstick.of(terms, FLOAT32)
+    yardstick = LossYardstick.of(terms, FLOAT32)
     assert 0.5 * yardstick.chance < honest_error(terms, np.dtype("float32")) < 3 * yardstick.chance
     assert abs(in_order(terms.values.astype(np.float32)) / 60_000 - terms.loss) > 0.1 * yardstick.chance
     assert loss_at(terms, 1.02 * 4 * yardstick.unit, "float32").verdict is Verdict.SUSPECT

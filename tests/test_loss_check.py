@@ -17,7 +17,7 @@ from backproof.elementwise import binary_cross_entropy, cross_entropy
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Elementwise, Equation
 from backproof.evaluation import Context, Terms
-from backproof.loss_check import Yardstick, addition, check_loss, together
+from backproof.loss_check import LossYardstick, addition, check_loss, together
 from backproof.operands import Operands
 from backproof.rounding import FORMATS, format_of
 from backproof.verdict import Verdict
@@ -159,7 +159,7 @@ def test_front_and_back_both_count() -> None:
     forwards, backwards = addition(values, U), addition(values[::-1], U)
     assert forwards > 2 * backwards
     for order in (values, values[::-1]):
-        chance = Yardstick.of(of(order, np.zeros(101)), FORMATS["float32"]).chance
+        chance = LossYardstick.of(of(order, np.zeros(101)), FORMATS["float32"]).chance
         assert chance * 101 == pytest.approx(forwards, rel=1e-12)
 
 
@@ -175,7 +175,7 @@ def test_terms_alike_err_alike() -> None:
 
 def test_the_unit_by_hand() -> None:
     terms = of(np.array([3.0, 5.0]), np.array([4.0, 6.0]))
-    yardstick = Yardstick.of(terms, FORMATS["float32"])
+    yardstick = LossYardstick.of(terms, FORMATS["float32"])
     assert yardstick.chance == pytest.approx(U * 8 / np.sqrt(3) / 2)
     own = U * np.hypot(4, 6) / 2
     assert yardstick.unit == pytest.approx(np.hypot(yardstick.chance, own) + U * 4)
@@ -188,7 +188,7 @@ def test_no_order_of_summation_passes_the_ceiling(values: list[float], mean: boo
     """The terms themselves exact: the ceiling is then gamma_(K+1) of the sum of their absolute values, a proof."""
     array = np.array(values, np.float32)
     terms = of(array, np.zeros(array.size), array.size if mean else 1)
-    yardstick = Yardstick.of(terms, FORMATS["float32"])
+    yardstick = LossYardstick.of(terms, FORMATS["float32"])
     exact = sum(map(Fraction, map(float, array)), Fraction(0)) / terms.divisor
     for value in loss_check.honest(terms, np.dtype(np.float32)):
         assert abs(Fraction(float(value)) - exact) <= Fraction(yardstick.ceiling + yardstick.floor) * Fraction(

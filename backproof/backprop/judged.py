@@ -178,8 +178,8 @@ class StepJudge:
             fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
             operands = Operands(self._step.tensors)
             exact, unit = expected(equation, operands, fmt, context, np.zeros(needed))
-            case = Case(self._network, equation, operands, context, exact, array.astype(np.float64))
-            explanations = explain_shape(case, fmt, unit)
+            case = Case(self._network, equation, operands, context, exact, array.astype(np.float64), unit)
+            explanations = explain_shape(case, fmt)
         self._bug(equation, message, tuple(explanations))
 
     def _not_finite(self, target: str, forms: tuple[Equation, ...], usable: list[Equation]) -> None:
@@ -203,8 +203,8 @@ class StepJudge:
         operands = Operands(self._step.tensors)
         for equation in usable:
             recorded = operands.wide(equation.target)
-            exact, _ = expected(equation, operands, fmt, context, np.zeros_like(recorded))
-            if found := explain_not_finite(Case(self._network, equation, operands, context, exact, recorded)):
+            exact, unit = expected(equation, operands, fmt, context, np.zeros_like(recorded))
+            if found := explain_not_finite(Case(self._network, equation, operands, context, exact, recorded, unit)):
                 return found
         return []
 

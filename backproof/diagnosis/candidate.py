@@ -79,6 +79,7 @@ class Case:
         operands: of a target with a column for each sample: those of the samples that are looked at.
         exact: what the equation gives, in float64, at the elements that are looked at.
         recorded: what was recorded there, in float64.
+        unit: of the equation itself there, u included.
         rows, columns: of the target, that are looked at.
         whole_operands, all_exact: the operands with all samples, and what the equation gives everywhere.
     """
@@ -89,6 +90,7 @@ class Case:
     context: Context
     exact: Array
     recorded: Array
+    unit: Array
     rows: Any = ALL
     columns: Any = ALL
     whole_operands: Operands | None = None

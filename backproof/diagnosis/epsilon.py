@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import written
 from backproof.diagnosis.functions import activated
-from backproof.rounding import format_of
+from backproof.rounding import BUDGET, format_of
 
 Array = NDArray[Any]
 
@@ -61,8 +61,7 @@ def _changes() -> Iterator[tuple[str, Callable[[Array, float], Array]]]:
 
 
 def _fitted(case: Case, word: str, loss: Loss) -> Iterator[Candidate]:
-    recorded, u = float(case.recorded), format_of(case.operands.recorded("loss").dtype).unit_roundoff
-    noise = (4 + 2 * np.sqrt(case.m)) * u * abs(recorded)
+    recorded, noise = float(case.recorded), BUDGET * float(case.unit)
     root = _root(lambda epsilon: loss(epsilon) - recorded)
     if root is None:
         return

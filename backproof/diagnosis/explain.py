@@ -37,20 +37,17 @@ SPARSE = 4
 """Elements from which two wrong operands at once are believed."""
 
 
-def explain(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
+def explain(case: Case, fmt: Format) -> list[Explanation]:
     """The explanations of a failing equation, best first; empty when none is known.
 
     Those with fewer mistakes and fitted constants go first, then the order in which a family lists them (the commonest
     mistake first). Two wrong operands at once are tried only where no single one explains it, alone or with a constant.
-
-    Args:
-        unit: of the equation itself at the elements that are looked at, u included.
     """
     with np.errstate(all="ignore"):
         for mistakes, candidates in groupby(_ordered(case), key=lambda candidate: max(candidate.mistakes, 1)):
             if mistakes > 1 and case.exact.size < SPARSE:
                 break
-            if found := list(_fitting(case, candidates, fmt, unit)):
+            if found := list(_fitting(case, candidates, fmt)):
                 return sorted(_unique(found), key=lambda explanation: explanation.assumed)
     return []
 
@@ -61,7 +58,7 @@ def _ordered(case: Case) -> list[Candidate]:
     return sorted(chain([right], family(case)(case), precision.candidates(case)), key=lambda item: item.mistakes)
 
 
-def _fitting(case: Case, candidates: Iterable[Candidate], fmt: Format, unit: Array) -> Iterator[Explanation]:
+def _fitting(case: Case, candidates: Iterable[Candidate], fmt: Format) -> Iterator[Explanation]:
     for candidate in candidates:
         array = candidate.array()
         if not case.fits(array) or not np.isfinite(array).all():
@@ -70,7 +67,7 @@ def _fitting(case: Case, candidates: Iterable[Candidate], fmt: Format, unit: Arr
             name = JOIN.join(filter(None, (candidate.name, closing.name)))
             if not name or not np.isfinite(closing.array).all():
                 continue
-            left = remaining(case, closing.array, fmt, unit)
+            left = remaining(case, closing.array, fmt)
             if left <= 1:
                 sentence = "; ".join(filter(None, (candidate.sentence, closing.text)))
                 numbers = {**candidate.numbers, **closing.numbers}
@@ -110,7 +107,7 @@ def family(case: Case) -> Family:
     return pre_activation.candidates if name.startswith("Z") else activation.candidates
 
 
-def remaining(case: Case, array: Array, fmt: Format, unit: Array) -> float:
+def remaining(case: Case, array: Array, fmt: Format) -> float:
     """Largest ``|recorded − array|`` over what rounding may leave of an array of that size."""
     size = float(np.abs(array).max(initial=0.0))
     exact = float(np.abs(case.exact).max(initial=0.0))
@@ -119,7 +116,7 @@ def remaining(case: Case, array: Array, fmt: Format, unit: Array) -> float:
     if isinstance(case.equation.rule, Product):
         inner = case.equation.rule
         terms = np.sqrt(case.operands.matrix(inner.left, inner.left_transposed).shape[1])
-    allowed = MARGIN * (unit * scale + fmt.unit_roundoff * terms * np.abs(array)) + 8 * fmt.smallest_normal
+    allowed = MARGIN * (case.unit * scale + fmt.unit_roundoff * terms * np.abs(array)) + 8 * fmt.smallest_normal
     if isinstance(case.equation.rule, Elementwise) and case.equation.rule.formula in CANCELLING:
         # 1 − a² and a (1 − a) of another delta cancel elsewhere than those of the right one.
         allowed = allowed + MARGIN * fmt.unit_roundoff * size

@@ -8,7 +8,7 @@ import numpy as np
 
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import written
-from backproof.rounding import format_of
+from backproof.rounding import BUDGET
 
 
 def squares(case: Case, kinds: str = "W") -> float | None:
@@ -41,9 +41,7 @@ def candidates(case: Case, terms: float) -> Iterator[Candidate]:
 
 def _added(case: Case, data: float) -> Iterator[Candidate]:
     """One number explains one number: λ must be one that somebody writes down."""
-    gap = float(case.recorded) - data
-    u = format_of(case.operands.recorded("loss").dtype).unit_roundoff
-    noise = (4 + 2 * np.sqrt(case.m)) * u * abs(float(case.recorded))
+    gap, noise = float(case.recorded) - data, BUDGET * float(case.unit)
     for kinds, what in (("W", "Σ W²"), ("Wb", "Σ (W² + b²)")):
         total = squares(case, kinds)
         for word, part in (("λ/2", 0.5), ("λ", 1.0), ("λ/(2m)", 0.5 / case.m), ("λ/m", 1 / case.m)):

@@ -19,12 +19,10 @@ from backproof.rounding import Format
 Array = NDArray[Any]
 
 
-def explain_shape(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
+def explain_shape(case: Case, fmt: Format) -> list[Explanation]:
     """Explanations of an array (``case.recorded``) whose shape is not its equation's, best first.
 
-    Args:
-        unit: of the equation, element by element, u included; its largest is what a candidate may be off by, MARGIN
-            times.
+    A candidate may be off by MARGIN times the largest unit of the equation (``case.unit``, of the right shape).
     """
     found = []
     recorded = np.atleast_2d(case.recorded)
@@ -32,23 +30,21 @@ def explain_shape(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
         for candidate in _candidates(case):
             array = np.atleast_2d(candidate.array())
             for turned in (array, array.T):
-                if turned.shape == recorded.shape and (
-                    explanation := _fit(case, candidate, turned, recorded, fmt, unit)
-                ):
+                if turned.shape == recorded.shape and (explanation := _fit(case, candidate, turned, recorded, fmt)):
                     found.append(explanation)
                     break
     return sorted(found, key=lambda explanation: explanation.assumed)
 
 
-def _fit(
-    case: Case, candidate: Candidate, array: Array, recorded: Array, fmt: Format, unit: Array
-) -> Explanation | None:
+def _fit(case: Case, candidate: Candidate, array: Array, recorded: Array, fmt: Format) -> Explanation | None:
     """The candidate as it is, or times a constant that the problem has."""
     named = recognised(ratio(recorded, array), case)
     constants = [(1.0, "")] + ([named] if named else [])
     terms = np.sqrt(array.size)
     for constant, name in constants:
-        allowed = MARGIN * (unit.max() * max(1.0, abs(constant)) + fmt.unit_roundoff * terms * np.abs(constant * array))
+        allowed = MARGIN * (
+            case.unit.max() * max(1.0, abs(constant)) + fmt.unit_roundoff * terms * np.abs(constant * array)
+        )
         left = float((np.abs(recorded - constant * array) / (allowed + 8 * fmt.smallest_normal)).max())
         if left <= 1:
             factor = f"; and the result is {name} times that" if name else ""

@@ -51,16 +51,16 @@ def thinned(
     unit: Array,
     whole: Operands,
     columns: Any,
-) -> tuple[Case, Array]:
-    """The case, and the units of the elements that it looks at."""
+) -> Case:
+    """The case, cut down to the elements that are looked at."""
     if exact.ndim < 2 or _by_sample(equation.target) or exact.size <= GRID * GRID:
-        return Case(network, equation, operands, context, exact, recorded, ALL, columns, whole, exact), unit
+        return Case(network, equation, operands, context, exact, recorded, unit, ALL, columns, whole, exact)
     over = np.abs(recorded - exact) / unit
     row, column = np.unravel_index(int(over.argmax()), over.shape)
     rows, columns = _some(exact.shape[0], GRID, np.array([row])), _some(exact.shape[1], GRID, np.array([column]))
     grid = np.ix_(rows, columns)
-    case = Case(network, equation, operands, context, exact[grid], recorded[grid], rows, columns, whole, exact)
-    return case, np.broadcast_to(unit, exact.shape)[grid]
+    unit = np.broadcast_to(unit, exact.shape)[grid]
+    return Case(network, equation, operands, context, exact[grid], recorded[grid], unit, rows, columns, whole, exact)
 
 
 def _columns(array: Array, columns: Array) -> Array:
