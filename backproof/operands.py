@@ -24,8 +24,8 @@ class Operands:
 
     Args:
         tensors: the step's quantities with X and Y.
-        earlier: the operands of an earlier step; the norms of X are taken over when it is the same array, so that a
-            full-batch run measures its data once.
+        earlier: operands before these; of every array that is the same object, what was made of it is taken over, so
+            that a full-batch run measures its data once.
     """
 
     def __init__(self, tensors: Mapping[str, Array], earlier: Operands | None = None) -> None:
@@ -33,8 +33,10 @@ class Operands:
         self._recorded = {**tensors, ONES: np.ones((1, m))}
         self._wide: dict[str, Array] = {}
         self._norms: dict[tuple[str, int], Array] = {}
-        if earlier is not None and earlier.recorded("X") is tensors["X"]:
-            self._norms = {key: array for key, array in earlier._norms.items() if key[0] == "X"}
+        if earlier is not None:
+            same = {name for name, array in tensors.items() if earlier._recorded.get(name) is array}
+            self._wide = {name: array for name, array in earlier._wide.items() if name in same}
+            self._norms = {key: array for key, array in earlier._norms.items() if key[0] in same}
 
     def has(self, name: str) -> bool:
         """Whether the step has such a quantity."""
@@ -55,10 +57,10 @@ class Operands:
         return self._wide[name]
 
     def columns(self, name: str, block: slice) -> Array:
-        """Some columns of the array in float64, without keeping them."""
+        """Some columns of the array in float64, without keeping them; a view where they are float64 already."""
         if name in self._wide:
             return self._wide[name][:, block]
-        return _widened(self._recorded[name][:, block])
+        return np.asarray(self._recorded[name][:, block], _kind(self._recorded[name]))
 
     def matrix(self, name: str, transposed: bool) -> Array:
         """The whole float64 matrix, transposed (as a view) or not."""
@@ -98,5 +100,8 @@ def _safe(squares: Array, rows: Array) -> bool:
 
 
 def _widened(array: Array) -> Array:
-    kind = array.dtype if array.dtype.kind in "iu" else np.dtype(np.float64)
-    return np.ascontiguousarray(array, dtype=kind) if array.ndim else np.asarray(array, kind)
+    return np.ascontiguousarray(array, _kind(array)) if array.ndim else np.asarray(array, _kind(array))
+
+
+def _kind(array: Array) -> np.dtype[Any]:
+    return array.dtype if array.dtype.kind in "iu" else np.dtype(np.float64)

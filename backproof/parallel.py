@@ -14,14 +14,18 @@ from threadpoolctl import ThreadpoolController
 
 BLOCK = 1 << 17
 """Elements judged at once: few enough for the cache, enough that the interpreter is no bottleneck for two threads."""
+SHARED = 1 << 15
+"""Elements from which an array that fits one block is cut into two, so that it occupies two processors."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def blocks(rows: int, columns: int) -> list[slice]:
-    """Slices of columns that hold about :data:`BLOCK` elements each."""
+    """Slices of columns that hold at most about :data:`BLOCK` elements each; at least two from :data:`SHARED` on."""
     width = max(1, BLOCK // max(rows, 1))
+    if 1 < columns <= width and rows * columns >= SHARED:
+        width = (columns + 1) // 2
     return [slice(start, min(start + width, columns)) for start in range(0, columns, width)]
 
 

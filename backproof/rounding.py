@@ -28,6 +28,7 @@ is used for the one-norms. It is folded into the unit (:class:`backproof.yardsti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ FORMATS = {
 }
 
 
+@cache
 def format_of(dtype: Any) -> Format:
     """The format of a NumPy dtype (or of its name).
 

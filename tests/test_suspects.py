@@ -204,7 +204,7 @@ def test_a_lean_is_compared_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> N
         widths.append(len(rows))
         return gather(product, operands, rows, columns, context)
 
-    monkeypatch.setattr(slope, "chunk", lambda K: 48)
+    monkeypatch.setattr(second_opinion, "chunk", lambda K: 48)
     monkeypatch.setattr(slope, "gather", narrow)
     assert gradients(dZ, X, dW).message == whole.message
     assert widths == [48, 48, 32]

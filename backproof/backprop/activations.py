@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof import elementwise
-from backproof.backprop.excerpt import holds
+from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
 from backproof.equations import Elementwise, Equation, Product
 from backproof.errors import BackproofError
@@ -57,17 +57,24 @@ def slope_of(tensors: Tensors, depth: int) -> float | None:
 
 
 def _slopes(tensors: Tensors, layer: int) -> Iterator[float | None]:
-    Z = tensors.get(f"Z{layer}")
+    Z = _thinned(tensors, f"Z{layer}")
     if Z is None or not np.isfinite(Z).all() or not (below := Z < 0).any():
         return
-    for over, under in ((f"A{layer}", f"Z{layer}"), (f"dZ{layer}", f"dA{layer}")):
-        if over in tensors and under in tensors and tensors[over].shape == tensors[under].shape == Z.shape:
-            yield _constant(tensors[over][below], tensors[under][below])
+    for names in ((f"A{layer}", f"Z{layer}"), (f"dZ{layer}", f"dA{layer}")):
+        over, under = (_thinned(tensors, name) for name in names)
+        if over is not None and under is not None and over.shape == under.shape == Z.shape:
+            yield _constant(over[below], under[below])
     above = layer + 1
-    W, b, Z_above = (tensors.get(f"{kind}{above}") for kind in ("W", "b", "Z"))
+    W, b, Z_above = tensors.get(f"W{above}"), tensors.get(f"b{above}"), _thinned(tensors, f"Z{above}")
     if W is not None and b is not None and Z_above is not None:
         negative, rest = W @ np.minimum(Z, 0), Z_above - b - W @ np.maximum(Z, 0)
         yield _constant(rest, negative)
+
+
+def _thinned(tensors: Tensors, name: str) -> Array | None:
+    """An array with a column for each sample, of every k-th sample: one slope shows in any of them."""
+    array = tensors.get(name)
+    return None if array is None else array[:, :: max(1, array.shape[1] // SAMPLES)]
 
 
 def _constant(over: Array, under: Array) -> float | None:

@@ -51,6 +51,7 @@ class Given:
     said: list[str] = field(default_factory=list)
     rate: float | None = None
     slope: float | None = None
+    _finite: dict[int, tuple[Array, bool]] = field(default_factory=dict, repr=False)
 
     @property
     def depth(self) -> int:
@@ -68,8 +69,12 @@ class Given:
 
     def finite(self, name: str) -> bool:
         """Whether it was given or recomputed, and holds numbers only."""
-        array = self.known.get(name)
-        return array is not None and bool(np.isfinite(array).all())
+        array = self.recorded.get(name, self.derived.get(name))
+        if array is None:
+            return False
+        if id(array) not in self._finite:
+            self._finite[id(array)] = array, bool(np.isfinite(array).all())
+        return self._finite[id(array)][1]
 
     def obstacle(self, equation: Equation) -> str:
         """Why an equation cannot be evaluated, in words; empty where it can."""

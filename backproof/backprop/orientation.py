@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -74,6 +75,7 @@ class Orientation:
         return self.sizes[layer], 1 if kind == "b" else self.samples
 
 
+@cache
 def _split(name: str) -> tuple[str, int]:
     """Kind (``W``, ``b``, or ``Z`` for whatever has samples) and layer; X and Y belong to the ends."""
     if name == "X":
