@@ -14,18 +14,14 @@ from threadpoolctl import ThreadpoolController
 
 BLOCK = 1 << 17
 """Elements judged at once: few enough for the cache, enough that the interpreter is no bottleneck for two threads."""
-SHARED = 1 << 15
-"""Elements from which an array that fits one block is cut into two, so that it occupies two processors."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def blocks(rows: int, columns: int) -> list[slice]:
-    """Slices of columns that hold at most about :data:`BLOCK` elements each; at least two from :data:`SHARED` on."""
+    """Slices of columns that hold about :data:`BLOCK` elements each."""
     width = max(1, BLOCK // max(rows, 1))
-    if 1 < columns <= width and rows * columns >= SHARED:
-        width = (columns + 1) // 2
     return [slice(start, min(start + width, columns)) for start in range(0, columns, width)]
 
 
@@ -37,8 +33,15 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 @contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Hold NumPy's BLAS to one thread: the blocks occupy the processors already."""
+def single_threaded_blas(elements: int | None = None) -> Iterator[None]:
+    """Hold NumPy's BLAS to one thread: the blocks occupy the processors already.
+
+    Args:
+        elements: of the largest product; where they are one block, BLAS keeps its threads.
+    """
+    if elements is not None and elements <= BLOCK:
+        yield
+        return
     with _controller().limit(limits=1, user_api="blas"):
         yield
 

@@ -123,8 +123,7 @@ class Residuals:
     def lean(self, ratio: Array, relative: Array) -> None:
         """Add to the sums of the slope fit: ``ratio = residual/unit`` against ``relative = exact/unit``."""
         r, e = ratio.ravel(), relative.ravel()
-        # einsum stays in this thread; a BLAS dot wakes the others for a block that fits in cache.
-        self.slope_sums += (*(np.einsum("i,i->", x, y) for x, y in ((r, e), (e, e), (r, r))), r.size)
+        self.slope_sums += (r @ e, e @ e, r @ r, r.size)
 
     def slope(self) -> tuple[float, float] | None:
         """The least-squares δ of ``recorded = (1 + δ) exact``, weighted 1/unit², and its standard error.

@@ -62,9 +62,11 @@ class Yardstick:
     def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
         """Units of the outer grid of slices, or of paired index arrays."""
         if isinstance(rows, slice):
-            unit = self.rows[rows, None] * self.columns[None, columns]
-            unit += self.row_terms[rows, None]
-            unit += self.column_terms[None, columns]
+            # rows columns^T + row_terms 1^T + 1 column_terms^T, in one pass over the grid.
+            left = np.stack([self.rows[rows], self.row_terms[rows], np.ones(self.rows[rows].size)], axis=1)
+            unit = left @ np.stack(
+                [self.columns[columns], np.ones(self.columns[columns].size), self.column_terms[columns]]
+            )
         else:
             unit = self.rows[rows] * self.columns[columns] + self.row_terms[rows] + self.column_terms[columns]
         return np.asarray(unit if self.decayed is None else unit + self.decayed[rows, columns])
@@ -74,7 +76,10 @@ class Yardstick:
         budget = np.abs(relative)
         budget *= BUDGET * np.sqrt(self.inner) * u
         budget += BUDGET
-        return np.asarray(np.minimum(budget, self.ceiling, out=budget))
+        # |exact| is at most unit / u: from K = 24 on no budget comes near its ceiling.
+        if self.ceiling < BUDGET * (1 + 1.01 * np.sqrt(self.inner)):
+            np.minimum(budget, self.ceiling, out=budget)
+        return np.asarray(budget)
 
     @property
     def vacuous(self) -> int:

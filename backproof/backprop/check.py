@@ -74,9 +74,9 @@ def check_backprop(
     step = given(taken(arrays), layout, weights)
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
-        conventions, inferred = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
-        judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}))
-        result = _under_the_simplest(step, conventions, inferred, judge)
+        choice = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
+        judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}), forward={})
+        result = _under_the_likeliest(step, choice, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
@@ -92,17 +92,33 @@ def _numbers(**said: Any) -> None:
         raise BackproofError(f"learning_rate must be positive, not {said['learning_rate']}")
 
 
+Judge = Callable[[Given, Convention], StepJudge]
+
+
+def _under_the_likeliest(step: Given, choice: Sequence[Convention], judge: Judge) -> BackpropResult:
+    """The result under the preferred convention where nothing fails, else under the nearest."""
+    preferred = judge(_under(step, choice[0], choice), choice[0])
+    if preferred.passes():
+        return preferred.result()
+    return _under_the_simplest(step, nearest(choice, step), choice, judge)
+
+
+def _under(step: Given, convention: Convention, choice: Sequence[Convention]) -> Given:
+    """The arrays once more, and what is said of the convention where there was a choice."""
+    here = step.copy()
+    here.said += [str(convention)] if len(choice) > 1 else []
+    return here
+
+
 def _under_the_simplest(
-    step: Given, conventions: Sequence[Convention], inferred: bool, judge: Callable[[Given, Convention], StepJudge]
+    step: Given, conventions: Sequence[Convention], choice: Sequence[Convention], judge: Judge
 ) -> BackpropResult:
     """The result under the first of the conventions; where something fails that depends on which, under the one that
     has to assume the least to explain it.
     """
     found: list[BackpropResult] = []
     for convention in conventions:
-        here = step.copy()
-        here.said += [str(convention)] if inferred else []
-        result = judge(here, convention).result()
+        result = judge(_under(step, convention, choice), convention).result()
         found.append(result)
         # A tie is worth breaking only where another convention could explain more with less.
         if result.explained or not any(depends(failure.equation, step.depth) for failure in result.failures):
@@ -128,10 +144,9 @@ def _conventions(
     slope: float | None,
     learning_rate: float | None,
     weight_decay: float,
-) -> tuple[list[Convention], bool]:
-    """The network and its convention, or those between which the arrays do not decide; and whether there was a choice.
-
-    It is what the caller said, and what the arrays tell of the rest.
+) -> list[Convention]:
+    """The network under every convention that agrees with what the caller said, the preferred first; what the arrays
+    tell of the network is said.
     """
     step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
     found = names.SLOPE if step.slope is None else step.slope
@@ -152,4 +167,4 @@ def _conventions(
         step.said.append(f"learning rate {rate:.6g}")
         choice = [with_rate(convention, step) for convention in choice]
     fill_forward(step, choice[0].network)
-    return nearest(choice, step), len(choice) > 1
+    return choice

@@ -29,6 +29,8 @@ from backproof.rounding import format_of
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
+Checked = tuple[Check, Operands, np.dtype[Any]]
+"""A check, the operands and the format that it was made with."""
 
 
 class StepJudge:
@@ -39,10 +41,16 @@ class StepJudge:
         convention: the network and where its 1/m stands.
         places: where arrays were made.
         earlier: gradients of the step before, canonical form, for the explanations.
+        forward: the checks of Z and A, in which no convention stands, of judges of the same arrays; added to.
     """
 
     def __init__(
-        self, step: Given, convention: Convention, places: Mapping[str, str], earlier: Mapping[str, Array]
+        self,
+        step: Given,
+        convention: Convention,
+        places: Mapping[str, str],
+        earlier: Mapping[str, Array],
+        forward: dict[str, Checked],
     ) -> None:
         self._step, self._convention, self._places = step, convention, places
         self._earlier = {PREVIOUS.format(name): array for name, array in earlier.items()}
@@ -54,18 +62,37 @@ class StepJudge:
         self._unchecked: dict[str, str] = {}
         self._notes: list[str] = []
         self._operands: Operands | None = None
+        self._forward, self._backward = forward, dict[str, Checked]()
+
+    def passes(self) -> bool:
+        """Whether nothing fails; it is looked no further than to the first failure, and nothing is explained."""
+        step = self._step
+        if step.misshapen or not all(map(step.finite, step.recorded)):
+            return False
+        with single_threaded_blas(step.orientation.largest):
+            return all(self._passing(target, forms) for target, forms in self._forms.items())
+
+    def _passing(self, target: str, forms: tuple[Equation, ...]) -> bool:
+        if target not in self._step.recorded:
+            self._absent(target, forms[0])
+            return True
+        usable = self._usable(forms)
+        if not usable:
+            return True
+        check = self._best(target, usable)[0]
+        return check.verdict is Verdict.ROUNDING and not self._narrowed(target, check.equation)
 
     def result(self) -> BackpropResult:
         """Walk the equations."""
-        step, updated = self._step, any(name.endswith("_next") for name in self._step.recorded)
+        step = self._step
         self._inputs()
-        with single_threaded_blas():
+        with single_threaded_blas(step.orientation.largest):
             for target, forms in self._forms.items():
                 if target in step.recorded:
                     self._given(target, forms)
                 elif target in step.misshapen:
                     self._misshapen(target, forms[0])
-                elif not target.endswith("_next") or updated:
+                else:
                     self._absent(target, forms[0])
         verdicts = [failure.verdict for failure in self._failures]
         verdict = "bug" if "bug" in verdicts else "suspect" if verdicts else "rounding"
@@ -110,8 +137,7 @@ class StepJudge:
         return max(target, finest, key=lambda dtype: format_of(dtype).unit_roundoff)
 
     def _given(self, target: str, forms: tuple[Equation, ...]) -> None:
-        array = self._step.recorded[target]
-        usable = [form for form in forms if not self._step.obstacle(form)]
+        array, usable = self._step.recorded[target], self._usable(forms)
         if not np.isfinite(array).all():
             self._not_finite(target, forms, usable)
         elif not usable:
@@ -119,14 +145,23 @@ class StepJudge:
         else:
             self._judge(target, usable)
 
+    def _usable(self, forms: tuple[Equation, ...]) -> list[Equation]:
+        return [form for form in forms if not self._step.obstacle(form)]
+
+    def _best(self, target: str, usable: list[Equation]) -> Checked:
+        """The check of the form that comes nearest; of those that fail alike, the preferred."""
+        known = self._forward if target[0] in "ZA" else self._backward
+        if target not in known:
+            judged = []
+            for equation in usable:
+                judged.append(self._check(equation))
+                if judged[-1][0].verdict is Verdict.ROUNDING:
+                    break
+            known[target] = min(judged, key=lambda item: (item[0].verdict, item[0].residuals.over > 0))
+        return known[target]
+
     def _judge(self, target: str, usable: list[Equation]) -> None:
-        judged = []
-        for equation in usable:
-            judged.append(self._check(equation))
-            if judged[-1][0].verdict is Verdict.ROUNDING:
-                break
-        # The form that comes nearest; of those that fail alike, the preferred.
-        check, operands, dtype = min(judged, key=lambda item: (item[0].verdict, item[0].residuals.over > 0))
+        check, operands, dtype = self._best(target, usable)
         row, column = check.residuals.index
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
@@ -145,7 +180,7 @@ class StepJudge:
             self._notes.append(note)
         self._lines.append(line_of(check.equation.text, check, target, recorded))
 
-    def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
+    def _check(self, equation: Equation) -> Checked:
         """The check of one form, with the benefit of what recomputed operands leave open."""
         step = self._step
         dtype = self._format(equation)
@@ -222,6 +257,8 @@ class StepJudge:
         bias = target.removeprefix("d")
         if bias.startswith("b") and bias.removesuffix("_next") in self._step.derived:
             return  # the layer has no bias, and no such equation
+        if target.endswith("_next") and not any(name.endswith("_next") for name in self._step.recorded):
+            return  # no update was given
         if target.endswith("_next") or target == "loss":
             self._unchecked[target] = "it was not given"
             return

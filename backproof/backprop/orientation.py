@@ -45,6 +45,12 @@ class Orientation:
     samples: int
     misfits: tuple[str, ...]
 
+    @property
+    def largest(self) -> int:
+        """Elements of the largest result: a Z or a dW."""
+        layers = zip(self.sizes, self.sizes[1:], strict=False)
+        return max(units * max(self.samples, below) for below, units in layers)
+
     def canonical(self, name: str, array: Array) -> Array:
         """Features x samples, out x in, out x 1, or the scalar; as it is (but transposed) where its shape is wrong."""
         if name == "loss":
