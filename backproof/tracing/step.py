@@ -73,13 +73,14 @@ def step_of(passed: Pass) -> Step | None:
     if swapped(found, network, begun):
         found = swap(found, network)
         step.notes.append("by value, the script's a are the sums W·X + b and its z the activations")
+    begun = min(begun, update.first_update(found, network.depth))
     _backward(step, found)
     _forward(step, found, begun)
     _parameters(step, found, begun)
     batch.one_sample(step.quantities, network)
     since = min((s.order for s in passed.sightings if s.new), default=0)
     step.quantities |= batch.inputs(found, step.quantities, network, step.notes, since)
-    step.quantities |= batch.labels(found, step.quantities, network, step.notes, since)
+    step.quantities |= batch.labels(found, step.quantities, network, step.notes, since, begun)
     _loss(step, found)
     update.settle(step, found, passed)
     for key, seen in step.quantities.items():

@@ -36,6 +36,12 @@ def _first_update(found: Placed, kind: str, layer: int, after: int) -> int:
     return 10**12
 
 
+def first_update(found: Placed, depth: int) -> int:
+    """When the first weight was changed after something was propagated."""
+    made = min((seen[0].order for (kind, n), seen in found.items() if kind in ("Z", "A") and n), default=0)
+    return min((_first_update(found, "W", layer, made) for layer in range(1, depth + 1)), default=10**12)
+
+
 def settle(step: Step, found: Placed, passed: Pass) -> None:
     """Add the parameters after the update and the learning rate, and turn gradients that point uphill."""
     changed = _changed(step, found)
