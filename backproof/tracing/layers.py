@@ -54,7 +54,9 @@ def _numbered(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
     groups: dict[tuple[str, str], list[Sighting]] = defaultdict(list)
     for s in seen:
         if s.number == OUT:
-            yield replace(s, number=network.depth)
+            other = [] if fits(s, network, network.depth) else _possible(s, network)
+            # ``dscores`` all the way down: by its width, where that is one layer's.
+            yield replace(s, number=other[0] if len(other) == 1 else network.depth)
         elif s.kind in PLACED:
             groups[s.kind, s.family].append(s)
     for (kind, family), group in groups.items():
@@ -78,8 +80,10 @@ def _shift(kind: str, group: list[Sighting], network: Network) -> int:
 def _objects(seen: list[Sighting], network: Network, passed: Pass) -> Iterator[Sighting]:
     """Names inside layer objects, and inside the activation objects between them."""
     begun = _beginnings([s for s in passed.sightings if _of_object(s, network)], network)
-    inner = {s.scope for s in seen if s.kind in ("Z", "dZ")}
     separate = any(scope not in network.objects for scope in begun)
+    handed = {s.identity for s in seen if s.scope not in network.objects}
+    passed_on = {s.scope for s in seen if s.kind == "Z" and s.identity in handed}
+    inner = {s.scope for s in seen if s.kind in ("Z", "dZ")} - passed_on
     taken = _taken(seen)
     activations: dict[int, Hashable] = {}
     for s in seen:

@@ -147,6 +147,8 @@ class Ledger:
             scope = seen.scope if seen.number is None and seen.kind in PARAMETERS else None
             self._kept[seen.kind, seen.number, "" if seen.number else seen.label, seen.family, scope] = seen
         self._pass.sightings.append(seen)
+        if seen.new and seen.how == "statement" and seen.kind in PARAMETERS:
+            self._aliases.clear()  # after an update the same inputs may be handed on again, in the next pass
         if self._sites and (seen.kind in GRADIENTS or _updates(seen)):
             self._backward = True
         if len(self._pass.sightings) > MOST and not self._backward:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backproof.tracing import batch, update
-from backproof.tracing.layers import Placed, placed
+from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
 from backproof.tracing.sightings import Array, Sighting, meaning_of
@@ -152,12 +152,28 @@ def _forward(step: Step, found: Placed, begun: int) -> None:
         delta = step.quantities.get(f"dZ{layer}", step.quantities.get(f"dH{layer}"))
         for kind in ("Z", "A"):
             seen = [s for s in found.get((kind, layer), []) if s.value.dtype.kind == "f" and s.value.ndim in (1, 2)]
+            seen = _without_misread(step, seen, layer)
             seen = [s for s in seen if s.order < begun] or seen[:1]
             if delta is not None:
                 alike = [s for s in seen if s.value.shape in (delta.value.shape, delta.value.shape[::-1])]
                 seen = alike or seen
             if seen:
                 step.quantities[f"{kind}{layer}"] = seen[-1]
+
+
+def _without_misread(step: Step, seen: list[Sighting], layer: int) -> list[Sighting]:
+    """Without what has another layer's width and not this one's: its name was misread, and that is said."""
+    widths = step.network.widths
+    kept = []
+    for s in seen:
+        if fits(s, step.network, layer) or set(widths).isdisjoint(s.value.shape):
+            kept.append(s)
+            continue
+        shape = " × ".join(map(str, s.value.shape))
+        note = f"{s.label} ({s.place}, {shape}) was taken for {s.kind}{layer} by its name, and is left out: "
+        note += f"layer {layer} has {widths[layer]} units"
+        step.notes += [note] if note not in step.notes else []
+    return kept
 
 
 def _parameters(step: Step, found: Placed, begun: int) -> None:
