@@ -83,3 +83,30 @@ def test_a_missing_mask_is_found(tmp_path, delta):
     assert facts["verdict"] == "bug"
     for step in failed(facts):
         assert step[0] == (("dZ1", "mask-missing") if delta == "delta" else step[0]) and step[0][0] in ("dZ1", "dW1")
+
+
+SHIFT = (
+    "        probs = np.exp(scores - scores.max(1, keepdims=True))\n",
+    "        scores -= scores.max(1, keepdims=True)\n        probs = np.exp(scores)\n",
+)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_logits_that_are_shifted_in_place_are_judged_as_they_were_made(tmp_path, dtype):
+    names = "data, w1, b1, w2, b2, w3, b3"
+    cast = ("batch, lr, lam", f"{names} = (p.astype('{dtype}') for p in ({names}))\nbatch, lr, lam")
+    facts = judged(tmp_path, script("d", cast, SHIFT), "--steps", 2)
+    assert facts["verdict"] == "rounding" and facts["steps"][0]["found"]["Z3"]["name"] == "scores", failed(facts)
+
+
+def test_logits_that_are_scaled_in_place_are_not(tmp_path):
+    facts = judged(
+        tmp_path, script("d", (SHIFT[0], SHIFT[1].replace("scores -= scores.max(1, keepdims=True)", "scores *= 2")))
+    )
+    assert all(step[0][0] == "Z3" for step in failed(facts))
+
+
+def test_logits_shifted_along_the_samples_are_not(tmp_path):
+    """What softmax does notice."""
+    facts = judged(tmp_path, script("d", (SHIFT[0], SHIFT[1].replace("max(1, keepdims=True)", "max(0)"))))
+    assert all(step[0][0] == "Z3" for step in failed(facts))

@@ -10,6 +10,7 @@ from backproof.tracing import batch, update
 from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
+from backproof.tracing.shifted import as_made
 from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import swap, swapped
 
@@ -158,7 +159,8 @@ def _forward(step: Step, found: Placed, begun: int) -> None:
                 alike = [s for s in seen if s.value.shape in (delta.value.shape, delta.value.shape[::-1])]
                 seen = alike or seen
             if seen:
-                step.quantities[f"{kind}{layer}"] = seen[-1]
+                logits = kind == "Z" and layer == step.network.depth and step.network.widths
+                step.quantities[f"{kind}{layer}"] = as_made(seen, step.network.widths[layer]) if logits else seen[-1]
 
 
 def _without_misread(step: Step, seen: list[Sighting], layer: int) -> list[Sighting]:
