@@ -46,7 +46,8 @@ class Step:
         layers = range(1, self.network.depth + 1)
         forward = [key + str(n) for n in layers for key in ("W", "b", "Z", "A")]
         backward = [key + str(n) for n in reversed(layers) for key in ("dA", "dZ", "dW", "db")]
-        backward.remove(f"dA{self.network.depth}")
+        if (output := f"dA{self.network.depth}") not in self.quantities:
+            backward.remove(output)  # for most, the loss and the output's activation are one equation
         after = [f"{key}{n}_next" for n in layers for key in ("W", "b")]
         keys = ["X", "Y", *forward, "loss", *backward, *after]
         biased = any(key[0] == "b" for key in self.quantities)
@@ -93,7 +94,6 @@ def step_of(passed: Pass) -> Step | None:
         step.notes.append(f"the weights do not follow one upon the other ({shapes})")
     if not any(key[0] == "b" for key in step.quantities):
         step.notes.append("no biases were seen")
-    step.quantities.pop(f"dA{network.depth}", None)  # the loss and the output's activation are one equation
     return step
 
 
@@ -123,7 +123,19 @@ def _backward(step: Step, found: Placed) -> None:
         for kind in ("dZ", "dA", "dW", "db"):
             if seen := _arrays(found.get((kind, layer), [])):
                 step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
-        _either_side(step, _arrays(found.get(("dH", layer), [])), layer)
+        errors = _arrays(found.get(("dH", layer), []))
+        if not errors and f"dZ{layer}" not in step.quantities:  # many call the delta dA
+            step.quantities.pop(f"dA{layer}", None)
+            errors = _arrays(found.get(("dA", layer), []))
+        _either_side(step, errors, layer)
+        _one_of_two_names(step, layer)
+
+
+def _one_of_two_names(step: Step, layer: int) -> None:
+    """A dA that is the dZ as well is no other array."""
+    dA, dZ = step.quantities.get(f"dA{layer}"), step.quantities.get(f"dZ{layer}")
+    if dA is not None and dZ is not None and dA.value is dZ.value:
+        del step.quantities[f"dA{layer}"]
 
 
 def _arrays(seen: list[Sighting]) -> list[Sighting]:
@@ -140,11 +152,19 @@ def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
     last, first = seen[-1], seen[0]
     if f"dZ{layer}" in step.quantities:
         step.quantities.setdefault(f"dA{layer}", last.within(kind="dA", number=layer))
-    elif first.identity == last.identity and first.order != last.order and first.value is not last.value:
+    elif _changed_on_its_way(first, last):
         step.quantities[f"dZ{layer}"] = last.within(kind="dZ", number=layer)
         step.quantities.setdefault(f"dA{layer}", first.within(kind="dA", number=layer))
     else:
         step.quantities[f"dH{layer}"] = last
+
+
+def _changed_on_its_way(first: Sighting, last: Sighting) -> bool:
+    """Whether one array, or one name, had another value before: ``dA1[Z1 <= 0] = 0``, ``dA1 = dA1 * (Z1 > 0)``."""
+    if first.value is last.value or first.value.shape != last.value.shape:
+        return False
+    named = (first.label, first.frame, first.kind) == (last.label, last.frame, "dA")
+    return first.identity == last.identity or named
 
 
 def _forward(step: Step, found: Placed, begun: int) -> None:
