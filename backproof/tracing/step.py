@@ -121,12 +121,12 @@ def _backward(step: Step, found: Placed) -> None:
     """The gradients of each layer: the last before its parameters were updated."""
     for layer in range(1, step.network.depth + 1):
         for kind in ("dZ", "dA", "dW", "db"):
-            if seen := _arrays(found.get((kind, layer), [])):
+            if seen := _arrays(found.get((kind, layer), []), found):
                 step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
-        errors = _arrays(found.get(("dH", layer), []))
+        errors = _arrays(found.get(("dH", layer), []), found)
         if not errors and f"dZ{layer}" not in step.quantities:  # many call the delta dA
             step.quantities.pop(f"dA{layer}", None)
-            errors = _arrays(found.get(("dA", layer), []))
+            errors = _arrays(found.get(("dA", layer), []), found)
         _either_side(step, errors, layer)
         _one_of_two_names(step, layer)
 
@@ -138,8 +138,11 @@ def _one_of_two_names(step: Step, layer: int) -> None:
         del step.quantities[f"dA{layer}"]
 
 
-def _arrays(seen: list[Sighting]) -> list[Sighting]:
-    return [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
+def _arrays(seen: list[Sighting], found: Placed) -> list[Sighting]:
+    """What has dimensions; without an A that is handed to the loss's ``backward(dvalues, y_true)`` as it is."""
+    outputs = {id(s.value) for (kind, _), made in found.items() if kind == "A" for s in made}
+    whole = [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
+    return [s for s in whole if s.kind != "dA" or id(s.value) not in outputs]
 
 
 def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
