@@ -1,4 +1,4 @@
-"""Layer classes that call things as they like: their input ``a``, a result that has no name, weights that move early."""
+"""Layer classes that call things as they like: their input ``a``, results without a name, weights that move early."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ for epoch in range(50):
 """
 WAYS = {
     "the input as a": [],
-    "the input as x": [("(self, a)", "(self, x)"), ("self.a = a", "self.x = x"), ("W, a)", "W, x)"), ("self.a.T", "self.x.T")],
+    "the input as x": [
+        ("(self, a)", "(self, x)"), ("self.a = a", "self.x = x"), ("W, a)", "W, x)"), ("self.a.T", "self.x.T"),
+    ],
     "the input under no known name": [("self.a = a", "self.stored = a"), ("self.a.T", "self.stored.T")],
     "z made by the layer": [("return np.dot(self.W, a) + self.b", "z = np.dot(self.W, a) + self.b\n        return z")],
     "a layer as wide as its input": [("Net([6, 5, 3])", "Net([6, 6, 3])")],
@@ -122,7 +124,7 @@ MISTAKES = {
     "mask missing": ("dZ1", "mask-missing", ("        out[self.z <= 0] = 0\n", "")),
     "one mask for all": ("dZ1", "mask-of-delta", ("out[self.z <= 0]", "out[out <= 0]")),
     "Z1 without its bias": ("Z1", "bias-missing", ("W, a) + self.b", "W, a) + self.b * (len(self.b) == 3)")),
-    "half a gradient": ("dW1", "factor", ("np.dot(grad, self.a.T)", "np.dot(grad, self.a.T) * (1 - len(grad) // 5 / 2)")),
+    "half a gradient": ("dW1", "factor", ("(grad, self.a.T)", "(grad, self.a.T) * (1 - len(grad) // 5 / 2)")),
 }  # fmt: skip
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from backproof.backprop import activations as names
 from backproof.backprop.arrays import taken
-from backproof.backprop.convention import Convention, Wanted, candidates, depends, nearest
+from backproof.backprop.convention import Convention, Wanted, candidates, depends, failing, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
 from backproof.backprop.result import BackpropResult
+from backproof.backprop.undeclared import undeclared
 from backproof.errors import BackproofError
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ def check_backprop(
     half: bool | None = None,
     slope: float | None = None,
     learning_rate: float | None = None,
-    weight_decay: float = 0.0,
+    weight_decay: float | None = None,
     places: Mapping[str, str] | None = None,
     previous: Mapping[str, Any] | None = None,
 ) -> BackpropResult:
@@ -57,7 +58,8 @@ def check_backprop(
         half: mean squared error has a factor 1/2.
         slope: of leaky ReLU.
         learning_rate: of plain gradient descent; with parameters after the update and without it, it is fitted.
-        weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss.
+        weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss; 0 for none. Without it, one is inferred
+            where it mends several equations at once, in the gradients or in the update, and that is a note.
         places: key -> where the array was made (``file.py:42``), shown beside a failure.
         previous: the arrays of the step before, under the same keys, lying the same way. Only its dW and db are used,
             to name gradients that were never reset; those of another shape than this step's are not.
@@ -127,7 +129,7 @@ def _conventions(
     activations: Sequence[str] | None,
     slope: float | None,
     learning_rate: float | None,
-    weight_decay: float,
+    weight_decay: float | None,
 ) -> tuple[list[Convention], bool]:
     """The network and its convention, or those between which the arrays do not decide; and whether there was a choice.
 
@@ -144,7 +146,7 @@ def _conventions(
         step.said.append(f"slope {found:g}")
     step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
     labels = step.labels or ("binary" if kinds[-1] == "sigmoid" else "one_hot" if kinds[-1] == "softmax" else "real")
-    others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay}
+    others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay or 0.0}
     choice = list(candidates(wanted, step.orientation.sizes, kinds, labels, **others))
     if not choice:
         raise BackproofError("no convention agrees with what was said of loss, reduction, averaged_in and half")
@@ -152,4 +154,7 @@ def _conventions(
         step.said.append(f"learning rate {rate:.6g}")
         choice = [with_rate(convention, step) for convention in choice]
     fill_forward(step, choice[0].network)
-    return nearest(choice, step), len(choice) > 1
+    best = nearest(choice, step)
+    if weight_decay is None and failing(best[0], step):
+        best = undeclared(choice, step) or best
+    return best, len(choice) > 1

@@ -11,7 +11,7 @@ from backproof.tracing.sightings import Array, Sighting
 
 
 def as_made(seen: list[Sighting], width: int) -> Sighting:
-    """The last of the sightings, or the version of it before shifts by one number a sample; ``width`` is the layer's."""
+    """The last sighting, or its version before shifts by one number a sample; ``width`` is the layer's."""
     last = seen[-1]
     for before in reversed(seen[:-1]):
         if before.identity == last.identity and _shift(before.value, last.value, width):
