@@ -180,6 +180,18 @@ def gradient_descent(recorded: Array, context: Context, W: Array, dW: Array) -> 
     return Evaluation(exact, 2 * np.abs(change) + np.abs(exact), 1.5, 4 * context.tau * (1 + context.step_size))
 
 
+def decayed_descent(recorded: Array, context: Context, W: Array, dW: Array) -> Evaluation:
+    """``w - alpha (g + lambda w)``, as such or as ``(1 - alpha lambda) w - alpha g``; unit
+    ``2 |alpha g| + 2 |alpha lambda w| + 2 |w| + |w'|``: the factor of w and its product round once each.
+
+    Budget 1.5, and tau as in :func:`gradient_descent`.
+    """
+    change, decay = context.step_size * dW, context.step_size * context.weight_decay * W
+    exact = W - change - decay
+    unit = 2 * (np.abs(change) + np.abs(decay) + np.abs(W)) + np.abs(exact)
+    return Evaluation(exact, unit, 1.5, 4 * context.tau * (1 + context.step_size))
+
+
 FORMULAS: dict[str, Formula] = {
     formula.__name__: formula
     for formula in (
@@ -189,7 +201,7 @@ FORMULAS: dict[str, Formula] = {
         losses.output_minus_labels, losses.cross_entropy_gradient, losses.binary_cross_entropy_gradient,
         losses.mse_gradient,
         through_relu, through_leaky_relu, through_tanh, through_sigmoid, through_identity, through_softmax,
-        gradient_descent,
+        gradient_descent, decayed_descent,
     )
 }  # fmt: skip
 

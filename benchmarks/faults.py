@@ -76,7 +76,7 @@ def plant(fault: Planted, seed: int, told: bool) -> Outcome:
 
 def _little(case: Case) -> dict[str, Any]:
     """Inferred is all but what no array shows."""
-    return {"weight_decay": case.weight_decay}
+    return {"weight_decay": case.weight_decay} if case.weight_decay else {}
 
 
 def outcome_of(fault: Planted, case: Case, result: BackpropResult) -> Outcome:

@@ -88,7 +88,7 @@ def test_a_file_that_is_no_text(tmp_path, capsys):
         (["--timeout", "0"], ["--timeout"]),
         (["--timeout", "nan"], ["--timeout"]),
         (["--names", "hidden"], ["--names 'hidden'"]),
-        (["--names", "hidden=A"], ["'A' is no quantity"]),
+        (["--names", "hidden=Q"], ["'Q' is no quantity"]),
         (["--names", "=A1"], ["--names"]),
         (["--mapping", "nowhere.toml"], ["nowhere.toml"]),
     ],

@@ -84,12 +84,12 @@ def test_no_other_source_text_means_anything(label):
     assert meaning_of(label) is None
 
 
-@pytest.mark.parametrize("key", ["X", "Y", "loss", "learning_rate", "W1", "dA12", "db3"])
+@pytest.mark.parametrize("key", ["X", "Y", "loss", "learning_rate", "W1", "dA12", "db3", "W"])
 def test_a_key_is_canonical(key):
     assert canonical(key) is not None
 
 
-@pytest.mark.parametrize("key", ["", "W", "W0", "dX1", "W1_next", "hidden", "X1", "W01"])
+@pytest.mark.parametrize("key", ["", "W0", "dX1", "W1_next", "hidden", "X1", "W01"])
 def test_a_key_is_none(key):
     assert canonical(key) is None
 

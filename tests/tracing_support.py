@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from backproof.cli import parser
+from backproof.tracing import command
 from backproof.tracing.exchange import Traced
 from backproof.tracing.session import Ending, trace
 from tests.support import ROOT
@@ -54,6 +57,22 @@ def written(folder: Path, text: str, name: str = "theirs.py") -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def judged(folder: Path, text: str, *options: object) -> dict[str, Any]:
+    """What tracing a script of one's own, and checking its steps, comes to: the facts that ``--json`` writes."""
+    out = folder / "out.json"
+    script = written(folder, text)
+    command.run(parser().parse_args(["trace", *map(str, options), "--json", str(out), str(script)]))
+    return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
+def failed(facts: dict[str, Any]) -> list[list[tuple[str, str]]]:
+    """Of each step: the equations that failed, each with the name of its best explanation, empty without one."""
+    return [
+        [(f["equation"], next((e["name"] for e in f["explanations"]), "")) for f in step["result"]["failures"]]
+        for step in facts["steps"]
+    ]
 
 
 @dataclass

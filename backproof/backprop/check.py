@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from backproof.backprop import activations as names
 from backproof.backprop.arrays import taken
-from backproof.backprop.convention import Convention, Wanted, candidates, depends, nearest
+from backproof.backprop.convention import Convention, Wanted, candidates, depends, failing, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
 from backproof.backprop.result import BackpropResult
+from backproof.backprop.undeclared import undeclared
 from backproof.errors import BackproofError
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ def check_backprop(
     half: bool | None = None,
     slope: float | None = None,
     learning_rate: float | None = None,
-    weight_decay: float = 0.0,
+    weight_decay: float | None = None,
     places: Mapping[str, str] | None = None,
     previous: Mapping[str, Any] | None = None,
 ) -> BackpropResult:
@@ -57,7 +58,8 @@ def check_backprop(
         half: mean squared error has a factor 1/2.
         slope: of leaky ReLU.
         learning_rate: of plain gradient descent; with parameters after the update and without it, it is fitted.
-        weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss.
+        weight_decay: lambda of a penalty ``lambda/2 sum W^2`` in the loss; 0 for none. Without it, one is inferred
+            where it mends several equations at once, in the gradients or in the update, and that is a note.
         places: key -> where the array was made (``file.py:42``), shown beside a failure.
         previous: the arrays of the step before, under the same keys, lying the same way. Only its dW and db are used,
             to name gradients that were never reset; those of another shape than this step's are not.
@@ -76,7 +78,7 @@ def check_backprop(
     with np.errstate(all="ignore"):
         choice = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
         judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}), forward={})
-        result = _under_the_likeliest(step, choice, judge)
+        result = _under_the_likeliest(step, choice, weight_decay is None, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
@@ -95,12 +97,19 @@ def _numbers(**said: Any) -> None:
 Judge = Callable[[Given, Convention], StepJudge]
 
 
-def _under_the_likeliest(step: Given, choice: Sequence[Convention], judge: Judge) -> BackpropResult:
-    """The result under the preferred convention where nothing fails, else under the nearest."""
+def _under_the_likeliest(step: Given, choice: Sequence[Convention], open_decay: bool, judge: Judge) -> BackpropResult:
+    """The result under the preferred convention where nothing fails, else under the nearest.
+
+    Args:
+        open_decay: nothing was said of a weight decay, so that one may be inferred.
+    """
     preferred = judge(_under(step, choice[0], choice), choice[0])
     if preferred.passes():
         return preferred.result()
-    return _under_the_simplest(step, nearest(choice, step), choice, judge)
+    best = nearest(choice, step)
+    if open_decay and failing(best[0], step):
+        best = undeclared(choice, step) or best
+    return _under_the_simplest(step, best, choice, judge)
 
 
 def _under(step: Given, convention: Convention, choice: Sequence[Convention]) -> Given:
@@ -143,7 +152,7 @@ def _conventions(
     activations: Sequence[str] | None,
     slope: float | None,
     learning_rate: float | None,
-    weight_decay: float,
+    weight_decay: float | None,
 ) -> list[Convention]:
     """The network under every convention that agrees with what the caller said, the preferred first; what the arrays
     tell of the network is said.
@@ -159,7 +168,7 @@ def _conventions(
         step.said.append(f"slope {found:g}")
     step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
     labels = step.labels or ("binary" if kinds[-1] == "sigmoid" else "one_hot" if kinds[-1] == "softmax" else "real")
-    others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay}
+    others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay or 0.0}
     choice = list(candidates(wanted, step.orientation.sizes, kinds, labels, **others))
     if not choice:
         raise BackproofError("no convention agrees with what was said of loss, reduction, averaged_in and half")

@@ -8,12 +8,15 @@ fewest constants (``check.py``); an earlier one wins what is still a tie.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from backproof.backprop.alternatives import alternatives
+from backproof.backprop.decay import Decay
 from backproof.backprop.excerpt import holds
 from backproof.backprop.given import Given
 from backproof.equation_check import context_of
@@ -46,10 +49,21 @@ class Convention:
 
     Attributes:
         averaged_in: one of :data:`backproof.equations.AVERAGED`.
+        decay: where the network's weight decay stands, if it was inferred.
     """
 
     network: Network
     averaged_in: str = "delta"
+    decay: Decay | None = None
+
+    def context(self, dtype: np.dtype[Any], m: int, target: str) -> Context:
+        """The numbers of the target's equation."""
+        context = context_of(self.network, dtype, m, self.averaged_in)
+        return context if self.decay is None else self.decay.within(context, target)
+
+    def forms(self, recorded: Container[str]) -> dict[str, tuple[Equation, ...]]:
+        """Its equations, by their targets (:func:`alternatives`)."""
+        return alternatives(self.network, self.averaged_in, recorded, self.decay)
 
     def __str__(self) -> str:
         network = self.network
@@ -143,17 +157,23 @@ def nearest(found: Sequence[Convention], step: Given) -> list[Convention]:
     return list(best.values())
 
 
+def failing(convention: Convention, step: Given) -> set[str]:
+    """Targets that depend on the convention and that fail under it."""
+    seen: dict[Any, bool] = {}
+    return {key[0] for key in list(_judged(convention, step, seen)) if not seen[key]}
+
+
 def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Iterator[Any]:
     """A key for each target that depends on the convention; ``seen`` has whether one of its equations holds on an
     excerpt.
     """
-    network, forms = convention.network, alternatives(convention.network, convention.averaged_in, step.recorded)
+    network, forms = convention.network, convention.forms(step.recorded)
     here = _filled(convention, step, forms)
     for target, rules in forms.items():
         if not step.given(target) or not depends(target, network.depth):
             continue
         dtype = step.recorded[target].dtype
-        context = context_of(network, dtype, step.orientation.samples, convention.averaged_in)
+        context = convention.context(dtype, step.orientation.samples, target)
         usable = [rule for rule in rules if not here.obstacle(rule)]
         own = (network.loss, convention.averaged_in) if here is not step else ()
         key = (target, tuple(rule.rule for rule in usable), context, own)

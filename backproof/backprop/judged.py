@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.backprop.alternatives import alternatives
 from backproof.backprop.convention import Convention
 from backproof.backprop.given import Given
 from backproof.backprop.kinks import kink_note
@@ -20,7 +19,7 @@ from backproof.diagnosis.accumulated import PREVIOUS
 from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
-from backproof.equation_check import check_equation, context_of, diagnosed, expected
+from backproof.equation_check import check_equation, diagnosed, expected
 from backproof.equations import Elementwise, Equation
 from backproof.evaluation import Context
 from backproof.operands import Operands
@@ -55,7 +54,7 @@ class StepJudge:
         self._step, self._convention, self._places = step, convention, places
         self._earlier = {PREVIOUS.format(name): array for name, array in earlier.items()}
         self._network = convention.network
-        self._forms = alternatives(convention.network, convention.averaged_in, step.recorded)
+        self._forms = convention.forms(step.recorded)
         self._failures: list[Failure] = []
         self._lines: list[Line] = []
         self._checked: list[str] = []
@@ -94,6 +93,8 @@ class StepJudge:
                     self._misshapen(target, forms[0])
                 else:
                     self._absent(target, forms[0])
+        if (decay := self._convention.decay) is not None:
+            self._notes.append(decay.said("loss" in step.recorded))
         verdicts = [failure.verdict for failure in self._failures]
         verdict = "bug" if "bug" in verdicts else "suspect" if verdicts else "rounding"
         coverage = Coverage(tuple(self._checked), self._unchecked)
@@ -119,9 +120,8 @@ class StepJudge:
                 count = array.size - int(np.count_nonzero(np.isfinite(array)))
                 self._bug(equation, f"{count} of {array.size} values are not finite")
 
-    def _context(self, dtype: np.dtype[Any]) -> Context:
-        m = self._step.orientation.samples
-        return context_of(self._network, dtype, m, self._convention.averaged_in)
+    def _context(self, dtype: np.dtype[Any], target: str) -> Context:
+        return self._convention.context(dtype, self._step.orientation.samples, target)
 
     def _format(self, equation: Equation) -> np.dtype[Any]:
         """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser (of an
@@ -172,7 +172,7 @@ class StepJudge:
         if check.verdict is not Verdict.ROUNDING:
             known = {name: operands.recorded(name) for name in operands.names()}
             operands = Operands({**known, **self._earlier})
-            check = _mild(diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype)))
+            check = _mild(diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype, target)))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
@@ -184,7 +184,7 @@ class StepJudge:
         """The check of one form, with the benefit of what recomputed operands leave open."""
         step = self._step
         dtype = self._format(equation)
-        context, fmt = self._context(dtype), format_of(dtype)
+        context, fmt = self._context(dtype, equation.target), format_of(dtype)
         self._operands = operands = Operands(step.tensors, self._operands)
         operands = step.benefited(equation, operands, fmt, context)
         return check_equation(equation, operands, fmt, context), operands, dtype
@@ -210,7 +210,7 @@ class StepJudge:
         message = f"its shape is {_shape(array.shape)}, needed is {_shape(needed)}"
         explanations: list[Explanation] = []
         if not self._step.obstacle(equation) and np.isfinite(array).all():
-            fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
+            fmt, context = format_of(self._step.dtype), self._context(self._step.dtype, target)
             operands = Operands(self._step.tensors)
             exact, unit = expected(equation, operands, fmt, context, np.zeros(needed))
             case = Case(self._network, equation, operands, context, exact, array.astype(np.float64), unit)
@@ -234,9 +234,9 @@ class StepJudge:
         self._bug(equation, message, tuple(self._why_not_finite(usable)))
 
     def _why_not_finite(self, usable: list[Equation]) -> list[Explanation]:
-        fmt, context = format_of(self._step.dtype), self._context(self._step.dtype)
-        operands = Operands(self._step.tensors)
+        fmt, operands = format_of(self._step.dtype), Operands(self._step.tensors)
         for equation in usable:
+            context = self._context(self._step.dtype, equation.target)
             recorded = operands.wide(equation.target)
             exact, unit = expected(equation, operands, fmt, context, np.zeros_like(recorded))
             if found := explain_not_finite(Case(self._network, equation, operands, context, exact, recorded, unit)):
@@ -262,7 +262,7 @@ class StepJudge:
         if target.endswith("_next") or target == "loss":
             self._unchecked[target] = "it was not given"
             return
-        filled = target in self._step.derived or self._step.recompute(equation, self._context(self._step.dtype))
+        filled = target in self._step.derived or self._step.recompute(equation, self._context(self._step.dtype, target))
         self._unchecked[target] = "it was not given" + (" and is recomputed where it is needed" if filled else "")
 
     def _narrowed(self, target: str, equation: Equation) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import combination, ratio, recognise
+from backproof.equations import Elementwise
 
 Array = NDArray[Any]
 
@@ -19,6 +20,10 @@ def candidates(case: Case) -> Iterator[Candidate]:
     name = case.target.removesuffix("_next")
     W, dW, alpha = (case.cut(case[name]), case.cut(case[f"d{name}"]), case.context.step_size)
     yield Candidate("not-updated", f"{name} is not updated", W)
+    if isinstance(case.equation.rule, Elementwise) and case.equation.rule.formula == "decayed_descent":
+        text = f"the weight decay is missing: {name} − α·d{name} (λ = {case.context.weight_decay:.6g})"
+        yield Candidate("weight-decay-missing", text, W - alpha * dW)
+        W = W - alpha * case.context.weight_decay * W  # what is below takes the step from there
     yield Candidate("sign", f"the step has the wrong sign: {name} + α·d{name}", W + alpha * dW)
     yield Candidate("learning-rate-missing", f"the learning rate is missing: {name} − d{name}", W - dW)
     yield Candidate("only-the-step", f"{name} itself is missing: −α·d{name}", -alpha * dW)

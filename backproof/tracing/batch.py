@@ -71,13 +71,18 @@ def inputs(found: Placed, quantities: Quantities, network: Network, notes: list[
     return {"X": _best(candidates, residual, "X", "gives Z1 with W1 and b1", notes, since)}
 
 
-def labels(found: Placed, quantities: Quantities, network: Network, notes: list[str], since: int) -> Quantities:
-    """The Y for which the output's delta is closest to a multiple of A − Y, or the last of the right shape."""
+def labels(
+    found: Placed, quantities: Quantities, network: Network, notes: list[str], since: int, begun: int
+) -> Quantities:
+    """The Y for which the output's delta is closest to a multiple of A − Y, or the last of the right shape.
+
+    Only those that stood when the backward pass began (``begun``) can be meant: the next batch's come later.
+    """
     m, width = samples(quantities, network), network.widths[-1] if network.widths else 0
     output, delta, error = (quantities.get(f"{kind}{network.depth}") for kind in ("A", "dZ", "dH"))
     delta = delta or error
     candidates = []
-    used = [s for s in found.get(("Y", 0), []) if delta is None or s.order < delta.order]
+    used = [s for s in found.get(("Y", 0), []) if s.order < (begun if delta is None else delta.order)]
     for s in used or found.get(("Y", 0), []):
         value = _alone(s.value, width, output or delta) if m == 1 else s.value
         if value.ndim in (1, 2) and (not m or m in value.shape) and (_flat(value) or not width or width in value.shape):

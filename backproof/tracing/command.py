@@ -80,7 +80,8 @@ def given_names(said: str | None, mapping: Path | None) -> dict[str, str]:
         if canonical(key) is None:
             raise BackproofError(
                 f"{name}={key}: {key!r} is no quantity; those are X, Y, loss, learning_rate, "
-                "and W1, b1, Z1, A1, dA1, dZ1, dW1, db1 with the number of the layer"
+                "and W1, b1, Z1, A1, dA1, dZ1, dW1, db1 with the number of the layer, or without it for what belongs "
+                "to the layer of the object that has it (self.a=A; self.a=X for its input)"
             )
     return {name.replace("'", '"'): key for name, key in names.items()}
 

@@ -54,7 +54,9 @@ def _numbered(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
     groups: dict[tuple[str, str], list[Sighting]] = defaultdict(list)
     for s in seen:
         if s.number == OUT:
-            yield replace(s, number=network.depth)
+            other = [] if fits(s, network, network.depth) else _possible(s, network)
+            # ``dscores`` all the way down: by its width, where that is one layer's.
+            yield replace(s, number=other[0] if len(other) == 1 else network.depth)
         elif s.kind in PLACED:
             groups[s.kind, s.family].append(s)
     for (kind, family), group in groups.items():
@@ -78,13 +80,17 @@ def _shift(kind: str, group: list[Sighting], network: Network) -> int:
 def _objects(seen: list[Sighting], network: Network, passed: Pass) -> Iterator[Sighting]:
     """Names inside layer objects, and inside the activation objects between them."""
     begun = _beginnings([s for s in passed.sightings if _of_object(s, network)], network)
-    inner = {s.scope for s in seen if s.kind in ("Z", "dZ")}
     separate = any(scope not in network.objects for scope in begun)
+    handed = {s.identity for s in seen if s.scope not in network.objects}
+    passed_on = {s.scope for s in seen if s.kind == "Z" and s.identity in handed}
+    inner = {s.scope for s in seen if s.kind in ("Z", "dZ")} - passed_on
+    taken = _taken(seen)
     activations: dict[int, Hashable] = {}
     for s in seen:
         place = None
         if (layer := network.objects.get(s.scope)) is not None:
-            place = _in_dense(s, layer, s.scope in inner, separate)
+            held = _as_input(s, layer, (s.scope, s.identity) in taken, network)
+            place = _in_dense(held, layer, s.scope in inner, separate)
         elif s.scope in begun:
             layer = sum(begun.get(dense, 0) < begun[s.scope] for dense in network.objects)
             place = _in_activation(s, layer, activations.setdefault(layer, s.scope) == s.scope)
@@ -100,12 +106,32 @@ def _beginnings(seen: list[Sighting], network: Network) -> dict[Hashable, int]:
     return begun
 
 
+def _taken(seen: list[Sighting]) -> set[tuple[Hashable, int]]:
+    """Object and array, of what was handed to an object before it made it: its input, whatever it calls it."""
+    made: set[tuple[Hashable, int]] = set()
+    taken: set[tuple[Hashable, int]] = set()
+    for s in sorted(seen, key=lambda s: s.order):
+        if s.kind in FORWARD and (s.scope, s.identity) not in made:
+            (taken if s.how == "argument" else made).add((s.scope, s.identity))
+    return taken
+
+
+def _as_input(s: Sighting, layer: int, taken: bool, network: Network) -> Sighting:
+    """An ``a`` that is what the layer was handed (``self.a = a``) is its input, unless the user said what it is.
+
+    By the widths, and where a layer is as wide as the one below, by who made the array.
+    """
+    if s.kind not in FORWARD or s.family == GIVEN or not fits(s, network, layer - 1):
+        return s
+    return replace(s, kind="in") if (taken and s.kind == "A") or not fits(s, network, layer) else s
+
+
 def _in_dense(s: Sighting, layer: int, activates: bool, separate: bool) -> tuple[str, int] | None:
     match s.kind:
         case "X" | "in":
             return ("A", layer - 1)
         case "A":
-            return ("Z" if separate and not activates else "A", layer)
+            return ("Z" if separate and not activates and s.family != GIVEN else "A", layer)
         case "out_grad" | "dH":
             return ("dA" if activates or not separate else "dZ", layer)
         case "in_grad":
@@ -119,7 +145,7 @@ def _in_activation(s: Sighting, layer: int, first: bool) -> tuple[str, int] | No
     """``first``: it is what follows the weights directly, so that its input is their Z."""
     if layer == 0:
         return None
-    if first and s.kind in ("X", "in"):
+    if first and s.kind in ("X", "in", "Z"):
         return ("Z", layer)
     kind = {"A": "A", "in_grad": "dZ", "dZ": "dZ", "out_grad": "dA", "dA": "dA", "dH": "dA"}.get(s.kind)
     return (kind, layer) if kind else None

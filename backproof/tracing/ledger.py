@@ -19,6 +19,7 @@ MOST = 3000
 """Sightings that a pass without gradients keeps: a long evaluation must not fill the memory."""
 KEPT = (*PARAMETERS, *SCALARS, "X", "Y", "state")
 """Kinds that outlive a pass."""
+_OUTPUT = Meaning("A", OUT)
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Ledger:
         self._aliases: set[Hashable] = set()
         self._sites: set[Hashable] = set()
         self._made: set[int] = set()
+        self._backward_calls: set[int] = set()
         self._backward = False
         self._opened = self.order
 
@@ -78,6 +80,10 @@ class Ledger:
         known = self._known.get(id(value))
         if self.done:
             return
+        if mention.how == "argument" and mention.meaning is not None and mention.meaning.kind in GRADIENTS:
+            self._backward_calls.add(mention.frame)
+        if known is None and mention.meaning == _OUTPUT and mention.frame in self._backward_calls:
+            mention = replace(mention, meaning=None)  # ``out = grad.copy()``: what a backward call makes
         if known is not None and mention.in_place and not _same(known.latest.value, value):
             self._changed(mention, value, known.latest)
         elif mention.meaning is None:
@@ -94,12 +100,16 @@ class Ledger:
         if mention.how != "held" and alias not in self._aliases:
             self._aliases.add(alias)
             old = known.kinds.get(meaning.kind, known.latest)
-            self._enter(replace(_adopted(mention, meaning, old), new=self._makes(meaning, old)))
+            adopted = _adopted(mention, meaning, old)
+            self._enter(
+                replace(adopted, new=self._makes(meaning, old, mention.how == "argument" and _propagates(adopted)))
+            )
 
-    def _makes(self, meaning: Meaning, old: Sighting) -> bool:
-        """Whether ``x = x @ W + b`` is put into a list of activations: it is only there that it gets its meaning."""
+    def _makes(self, meaning: Meaning, old: Sighting, handed: bool) -> bool:
+        """Whether ``x = x @ W + b`` gets its meaning only here: in a list of activations, or as a layer's input."""
         made = old.kind == "X" and old.how == "statement" and old.new and old.order > self._opened
-        if made and meaning.kind in FORWARD and meaning.number != 0 and old.identity not in self._made:
+        means = handed or (meaning.kind in FORWARD and meaning.number != 0)
+        if made and means and old.identity not in self._made:
             self._made.add(old.identity)
             return True
         return False
@@ -126,8 +136,8 @@ class Ledger:
 
     def _enter(self, seen: Sighting, live: Any = None) -> None:
         """Add a sighting; ``live`` is the array itself where it is new or has changed."""
-        if seen.how == "statement" and seen.new and seen.kind in (*FORWARD, "in"):
-            self._forward((seen.place, seen.kind))
+        if seen.new and seen.frame not in self._backward_calls and _propagates(seen):
+            self._forward((seen.place, seen.kind) if seen.how == "statement" else (seen.scope, seen.kind))
         self.order += 1
         seen = replace(seen, order=self.order)
         if live is not None and seen.kind not in SCALARS:
@@ -137,6 +147,8 @@ class Ledger:
             scope = seen.scope if seen.number is None and seen.kind in PARAMETERS else None
             self._kept[seen.kind, seen.number, "" if seen.number else seen.label, seen.family, scope] = seen
         self._pass.sightings.append(seen)
+        if seen.new and seen.how == "statement" and seen.kind in PARAMETERS:
+            self._aliases.clear()  # after an update the same inputs may be handed on again, in the next pass
         if self._sites and (seen.kind in GRADIENTS or _updates(seen)):
             self._backward = True
         if len(self._pass.sightings) > MOST and not self._backward:
@@ -185,6 +197,13 @@ class Ledger:
                 finished.sightings.append(new)
 
 
+def _propagates(seen: Sighting) -> bool:
+    """Whether it belongs to a forward pass: a statement made it, or a layer object is handed it."""
+    if seen.how == "argument":
+        return is_object(seen) and seen.kind in (*FORWARD, "in", "X")
+    return seen.how == "statement" and seen.kind in (*FORWARD, "in")
+
+
 def _updates(seen: Sighting) -> bool:
     """Whether a parameter was made anew, and it is known which: a loop over layers may call any array ``w``."""
     placed = seen.number is not None or is_object(seen)
@@ -204,7 +223,8 @@ def _labels_subtracted(old: Sighting, value: Array) -> bool:
 def _adopted(mention: Mention, meaning: Meaning, old: Sighting) -> Sighting:
     """A known array under another name: made where it was made, and the layer that it had unless the name says one."""
     same = meaning.kind == old.kind and meaning.number in (None, OUT) and not mention.family
-    if same and (old.number is not None or is_object(old)):
+    handed = is_object(old) and is_object(mention) and mention.scope != old.scope  # from one layer object to another
+    if same and not handed and (old.number is not None or is_object(old)):
         return replace(old, label=mention.label, frame=mention.frame, how=mention.how, new=False)
     return replace(mention.sighting(meaning, old.value, old.identity), place=old.place, new=False)
 

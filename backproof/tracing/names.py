@@ -19,7 +19,7 @@ PARAMETERS = frozenset({"W", "b"})
 SCALARS = frozenset({"loss", "learning_rate"})
 NUMBERS = SCALARS | {"b", "db"}
 """Kinds that may be a plain number: ``db = np.sum(dZ)`` is one."""
-CANONICAL = re.compile(r"(?P<kind>X|Y|loss|learning_rate)|(?P<layered>W|b|Z|A|dA|dZ|dW|db)(?P<number>[1-9]\d*)")
+CANONICAL = re.compile(r"(?P<kind>X|Y|loss|learning_rate)|(?P<layered>W|b|Z|A|dA|dZ|dW|db)(?P<number>[1-9]\d*)?")
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,10 @@ def _number(groups: dict[str, str | None], otherwise: int | None) -> int | None:
 
 
 def canonical(key: str) -> Meaning | None:
-    """What a key of ``check_backprop`` means (``X``, ``dW1``, ``learning_rate``), or None if it is none."""
+    """What a key of ``check_backprop`` means (``X``, ``dW1``, ``learning_rate``), or None if it is none.
+
+    Without a number (``A``) it belongs to the layer of the object or the call that has the name.
+    """
     if found := CANONICAL.fullmatch(key):
         number = found["number"]
         return Meaning(found["kind"] or found["layered"], int(number) if number else None)

@@ -64,7 +64,7 @@ class Mention:
         )
 
 
-def is_object(seen: Sighting) -> bool:
+def is_object(seen: Sighting | Mention) -> bool:
     """Whether an object holds the name, and not a call of a function."""
     return isinstance(seen.scope, tuple) and seen.scope[0] == "object"
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backproof.tracing import batch, update
-from backproof.tracing.layers import Placed, placed
+from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
+from backproof.tracing.shifted import as_made
 from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import swap, swapped
 
@@ -45,7 +46,8 @@ class Step:
         layers = range(1, self.network.depth + 1)
         forward = [key + str(n) for n in layers for key in ("W", "b", "Z", "A")]
         backward = [key + str(n) for n in reversed(layers) for key in ("dA", "dZ", "dW", "db")]
-        backward.remove(f"dA{self.network.depth}")
+        if (output := f"dA{self.network.depth}") not in self.quantities:
+            backward.remove(output)  # for most, the loss and the output's activation are one equation
         after = [f"{key}{n}_next" for n in layers for key in ("W", "b")]
         keys = ["X", "Y", *forward, "loss", *backward, *after]
         biased = any(key[0] == "b" for key in self.quantities)
@@ -73,13 +75,14 @@ def step_of(passed: Pass) -> Step | None:
     if swapped(found, network, begun):
         found = swap(found, network)
         step.notes.append("by value, the script's a are the sums W·X + b and its z the activations")
+    begun = min(begun, update.first_update(found, network.depth))
     _backward(step, found)
     _forward(step, found, begun)
     _parameters(step, found, begun)
     batch.one_sample(step.quantities, network)
     since = min((s.order for s in passed.sightings if s.new), default=0)
     step.quantities |= batch.inputs(found, step.quantities, network, step.notes, since)
-    step.quantities |= batch.labels(found, step.quantities, network, step.notes, since)
+    step.quantities |= batch.labels(found, step.quantities, network, step.notes, since, begun)
     _loss(step, found)
     update.settle(step, found, passed)
     for key, seen in step.quantities.items():
@@ -91,7 +94,6 @@ def step_of(passed: Pass) -> Step | None:
         step.notes.append(f"the weights do not follow one upon the other ({shapes})")
     if not any(key[0] == "b" for key in step.quantities):
         step.notes.append("no biases were seen")
-    step.quantities.pop(f"dA{network.depth}", None)  # the loss and the output's activation are one equation
     return step
 
 
@@ -119,13 +121,28 @@ def _backward(step: Step, found: Placed) -> None:
     """The gradients of each layer: the last before its parameters were updated."""
     for layer in range(1, step.network.depth + 1):
         for kind in ("dZ", "dA", "dW", "db"):
-            if seen := _arrays(found.get((kind, layer), [])):
+            if seen := _arrays(found.get((kind, layer), []), found):
                 step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
-        _either_side(step, _arrays(found.get(("dH", layer), [])), layer)
+        errors = _arrays(found.get(("dH", layer), []), found)
+        if not errors and f"dZ{layer}" not in step.quantities:  # many call the delta dA
+            step.quantities.pop(f"dA{layer}", None)
+            errors = _arrays(found.get(("dA", layer), []), found)
+        _either_side(step, errors, layer)
+        _one_of_two_names(step, layer)
 
 
-def _arrays(seen: list[Sighting]) -> list[Sighting]:
-    return [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
+def _one_of_two_names(step: Step, layer: int) -> None:
+    """A dA that is the dZ as well is no other array."""
+    dA, dZ = step.quantities.get(f"dA{layer}"), step.quantities.get(f"dZ{layer}")
+    if dA is not None and dZ is not None and dA.value is dZ.value:
+        del step.quantities[f"dA{layer}"]
+
+
+def _arrays(seen: list[Sighting], found: Placed) -> list[Sighting]:
+    """What has dimensions; without an A that is handed to the loss's ``backward(dvalues, y_true)`` as it is."""
+    outputs = {id(s.value) for (kind, _), made in found.items() if kind == "A" for s in made}
+    whole = [s for s in seen if s.value.ndim > 0 or s.kind == "db"]
+    return [s for s in whole if s.kind != "dA" or id(s.value) not in outputs]
 
 
 def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
@@ -138,11 +155,19 @@ def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
     last, first = seen[-1], seen[0]
     if f"dZ{layer}" in step.quantities:
         step.quantities.setdefault(f"dA{layer}", last.within(kind="dA", number=layer))
-    elif first.identity == last.identity and first.order != last.order and first.value is not last.value:
+    elif _changed_on_its_way(first, last):
         step.quantities[f"dZ{layer}"] = last.within(kind="dZ", number=layer)
         step.quantities.setdefault(f"dA{layer}", first.within(kind="dA", number=layer))
     else:
         step.quantities[f"dH{layer}"] = last
+
+
+def _changed_on_its_way(first: Sighting, last: Sighting) -> bool:
+    """Whether one array, or one name, had another value before: ``dA1[Z1 <= 0] = 0``, ``dA1 = dA1 * (Z1 > 0)``."""
+    if first.value is last.value or first.value.shape != last.value.shape:
+        return False
+    named = (first.label, first.frame, first.kind) == (last.label, last.frame, "dA")
+    return first.identity == last.identity or named
 
 
 def _forward(step: Step, found: Placed, begun: int) -> None:
@@ -151,12 +176,29 @@ def _forward(step: Step, found: Placed, begun: int) -> None:
         delta = step.quantities.get(f"dZ{layer}", step.quantities.get(f"dH{layer}"))
         for kind in ("Z", "A"):
             seen = [s for s in found.get((kind, layer), []) if s.value.dtype.kind == "f" and s.value.ndim in (1, 2)]
+            seen = _without_misread(step, seen, layer)
             seen = [s for s in seen if s.order < begun] or seen[:1]
             if delta is not None:
                 alike = [s for s in seen if s.value.shape in (delta.value.shape, delta.value.shape[::-1])]
                 seen = alike or seen
             if seen:
-                step.quantities[f"{kind}{layer}"] = seen[-1]
+                logits = kind == "Z" and layer == step.network.depth and step.network.widths
+                step.quantities[f"{kind}{layer}"] = as_made(seen, step.network.widths[layer]) if logits else seen[-1]
+
+
+def _without_misread(step: Step, seen: list[Sighting], layer: int) -> list[Sighting]:
+    """Without what has another layer's width and not this one's: its name was misread, and that is said."""
+    widths = step.network.widths
+    kept = []
+    for s in seen:
+        if fits(s, step.network, layer) or set(widths).isdisjoint(s.value.shape):
+            kept.append(s)
+            continue
+        shape = " × ".join(map(str, s.value.shape))
+        note = f"{s.label} ({s.place}, {shape}) was taken for {s.kind}{layer} by its name, and is left out: "
+        note += f"layer {layer} has {widths[layer]} units"
+        step.notes += [note] if note not in step.notes else []
+    return kept
 
 
 def _parameters(step: Step, found: Placed, begun: int) -> None:

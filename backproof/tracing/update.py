@@ -36,6 +36,13 @@ def _first_update(found: Placed, kind: str, layer: int, after: int) -> int:
     return 10**12
 
 
+def first_update(found: Placed, depth: int) -> int:
+    """When the first weight was changed after something was made of the weights; never where neither is seen."""
+    forward = [s for (kind, layer), seen in found.items() if kind in ("Z", "A") and layer for s in seen]
+    made = min((s.order for s in forward if s.new and s.how == "statement"), default=10**12)
+    return min((_first_update(found, "W", layer, made) for layer in range(1, depth + 1)), default=10**12)
+
+
 def settle(step: Step, found: Placed, passed: Pass) -> None:
     """Add the parameters after the update and the learning rate, and turn gradients that point uphill."""
     changed = _changed(step, found)

@@ -1,0 +1,155 @@
+"""The forward pass by value: which arrays are W·X + b and activations of it, whatever the script calls them.
+
+A name is a guess at what an array is; a product is not: that some array equals W·X + b by chance does not happen. So
+every array of a forward pass is compared with the products of what was there before, and what fits forms a chain of
+layers from the inputs to the output. A mistake in a forward pass breaks the chain, and then the names decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backproof.tracing.sightings import Array, Sighting
+
+FITS = 1e-5
+"""Relative distance up to which two arrays are one: float32's rounding of a sum, and far from any coincidence."""
+ROWS = 8
+"""Samples on which a product is tried."""
+FEWEST = 2
+"""Values that have to agree."""
+MOST = 64
+"""Arrays of a pass, and weights, that are looked at, the last; a pass of more is no script's step."""
+SLOPES = (0.01, 0.1, 0.2, 0.3, 0.001)
+"""Of leaky ReLU, that people take."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One layer as it was found: what went in, its parameters, its sum and its activation, where they have a name."""
+
+    below: Sighting
+    W: Sighting
+    b: Sighting | None
+    Z: Sighting | None
+    A: Sighting | None
+
+
+def chain(made: Sequence[Sighting], held: Sequence[Sighting], weights: Sequence[Sighting]) -> list[Link]:
+    """The layers of a forward pass, from the inputs on: of the longest chain, of several the last.
+
+    Args:
+        made: arrays that the pass made, in their order.
+        held: arrays that were there before.
+        weights: those of ``held`` that may be weights; a product does not tell which of its sides is one.
+    """
+    biases = [s for s in held if s.value.ndim == 1 or (s.value.ndim == 2 and min(s.value.shape) == 1)][-MOST:]
+    data = [s for s in held if not any(s.identity == W.identity for W in weights)][-MOST:]
+    links: list[Link] = []
+    below = [s for s in data if s.value.ndim in (1, 2)]
+    with np.errstate(all="ignore"):
+        for s in [s for s in made if s.value.ndim in (1, 2)][-MOST:]:
+            if s.value.dtype.kind == "f" and s.value.size >= FEWEST:
+                if (place := _activated(s, links)) is not None:
+                    links[place] = replace(links[place], A=s)
+                elif (link := _link(s, below, weights, biases)) is not None:
+                    links.append(link)
+            below.insert(0, s)
+    return max((_to(end, links) for end in reversed(links)), key=len, default=[])
+
+
+def _activated(s: Sighting, links: list[Link]) -> int | None:
+    """The link whose sum this is the activation of: the last that has none yet."""
+    for place, link in reversed(list(enumerate(links))):
+        if link.Z is None or link.A is not None or link.Z.value.shape != s.value.shape:
+            continue
+        if any(apart(g, s.value) < FITS for g in _activations(link.Z.value)):
+            return place
+    return None
+
+
+def _link(
+    s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting], biases: Sequence[Sighting]
+) -> Link | None:
+    for W in weights:
+        for x in below:
+            if x.identity == W.identity or x.value.ndim > 2:
+                continue
+            for product, seen in _products(x.value, W.value, s.value):
+                for b, total in _with_bias(product, biases):
+                    if apart(total, seen) < FITS:
+                        return Link(x, W, b, s, None)
+                    if any(apart(g, seen) < FITS for g in _activations(total)):
+                        return Link(x, W, b, None, s)
+    return None
+
+
+def _products(x: Array, W: Array, seen: Array) -> Iterator[tuple[Array, Array]]:
+    """Some rows (samples) of x·W in every orientation that gives an array of the shape, with the same rows of it."""
+    for left in _turned(x):
+        for right in (W, W.T):
+            if left.shape[1] != right.shape[0]:
+                continue
+            for target in _turned(seen):
+                if target.shape == (left.shape[0], right.shape[1]) and target.size >= FEWEST:
+                    some = slice(None, None, 1 + left.shape[0] // ROWS)
+                    yield np.ascontiguousarray(left[some]) @ right, target[some]
+
+
+def _turned(array: Array) -> tuple[Array, ...]:
+    return (array.reshape(1, -1),) if array.ndim == 1 else (array, array.T)
+
+
+def _with_bias(product: Array, biases: Sequence[Sighting]) -> Iterator[tuple[Sighting | None, Array]]:
+    yield None, product
+    for b in reversed(biases):
+        if b.value.size == product.shape[1] and np.any(b.value):
+            yield b, product + b.value.reshape(-1)
+
+
+def _activations(Z: Array) -> Iterator[Array]:
+    """What the usual functions make of the sums, samples in rows or columns; the identity is the sum itself."""
+    yield np.maximum(Z, 0)
+    yield np.where(Z >= 0, 1 / (1 + np.exp(-Z)), np.exp(Z) / (1 + np.exp(Z)))
+    yield np.tanh(Z)
+    if Z.ndim == 2:
+        for axis in (1, 0):
+            exponential = np.exp(Z - Z.max(axis=axis, keepdims=True))
+            yield exponential / exponential.sum(axis=axis, keepdims=True)
+    yield from (np.where(Z > 0, Z, slope * Z) for slope in SLOPES)
+
+
+def apart(first: Array, second: Array) -> float:
+    """Relative distance, in the norm of the second; 1 where that is nothing."""
+    norm = float(np.linalg.norm(second))
+    distance = float(np.linalg.norm(first - second))
+    return distance / norm if norm > 0 and np.isfinite(distance) else 1.0
+
+
+def _to(end: Link, links: list[Link]) -> list[Link]:
+    """The layers that lead to one, back to an array that no layer made; no weight twice, as in a backward pass."""
+    found = [end]
+    while (before := _feeding(found[0], links)) is not None:
+        if any(before.W.identity == link.W.identity for link in found):
+            return []
+        found.insert(0, before)
+    return found
+
+
+def _feeding(above: Link, links: list[Link]) -> Link | None:
+    """The layer whose output the link is handed; what has its shape and is no known function of its sum is that too."""
+    earlier = [link for link in reversed(links) if _order(link) <= above.below.order]
+    for link in earlier:
+        out = link.A or link.Z
+        if out is not None and out.identity == above.below.identity:
+            return link
+    for link in earlier:
+        if link.Z is not None and link.A is None and link.Z.value.shape == above.below.value.shape:
+            return replace(link, A=above.below)
+    return None
+
+
+def _order(link: Link) -> int:
+    return min(s.order for s in (link.Z, link.A) if s is not None)
