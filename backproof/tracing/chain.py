@@ -7,12 +7,15 @@ layers from the inputs to the output. A mistake in a forward pass breaks the cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.sightings import Array, Sighting, is_object, same
+
+Name = tuple[str, Hashable]
 
 FITS = 1e-5
 """Relative distance up to which two arrays are one: float32's rounding of a sum, and far from any coincidence."""
@@ -20,8 +23,8 @@ ROWS = 8
 """Samples on which a product is tried."""
 FEWEST = 2
 """Values that have to agree."""
-MOST = 64
-"""Arrays of a pass, and weights, that are looked at, the last; a pass of more is no script's step."""
+MOST = 128
+"""Arrays of a pass that are looked at, the last."""
 SLOPES = (0.01, 0.1, 0.2, 0.3, 0.001)
 """Of leaky ReLU, that people take."""
 
@@ -37,27 +40,47 @@ class Link:
     A: Sighting | None
 
 
-def chain(made: Sequence[Sighting], held: Sequence[Sighting], weights: Sequence[Sighting]) -> list[Link]:
+def chain(seen: Sequence[Sighting]) -> list[Link]:
     """The layers of a forward pass, from the inputs on: of the longest chain, of several the last.
 
     Args:
-        made: arrays that the pass made, in their order.
-        held: arrays that were there before.
-        weights: those of ``held`` that may be weights; a product does not tell which of its sides is one.
+        seen: the arrays of the pass and those that were there before, in the order in which they were made.
     """
-    biases = [s for s in held if s.value.ndim == 1 or (s.value.ndim == 2 and min(s.value.shape) == 1)][-MOST:]
-    data = [s for s in held if not any(s.identity == W.identity for W in weights)][-MOST:]
+    last = [s for s in seen if s.value.ndim in (1, 2)][-MOST:]
+    names = _weights(last)
     links: list[Link] = []
-    below = [s for s in data if s.value.ndim in (1, 2)]
+    weights: dict[Name, Sighting] = {}
+    below: list[Sighting] = []
     with np.errstate(all="ignore"):
-        for s in [s for s in made if s.value.ndim in (1, 2)][-MOST:]:
+        for s in last:
             if s.value.dtype.kind == "f" and s.value.size >= FEWEST:
                 if (place := _activated(s, links)) is not None:
                     links[place] = replace(links[place], A=s)
-                elif (link := _link(s, below, weights, biases)) is not None:
+                elif (link := _link(s, below, list(weights.values()))) is not None:
                     links.append(link)
+                elif name_of(s) in names:
+                    weights[name_of(s)] = s
+                    continue
             below.insert(0, s)
     return max((_to(end, links) for end in reversed(links)), key=len, default=[])
+
+
+def name_of(s: Sighting) -> Name:
+    """What tells one variable from another: an object's own name belongs to it, others are the script's."""
+    return s.label, s.scope if is_object(s) else None
+
+
+def _weights(seen: Sequence[Sighting]) -> set[Name]:
+    """Names of what may be weights (a product does not tell which of its sides is one): by name, or because they
+    change, as an update does.
+    """
+    versions: dict[Name, list[Sighting]] = defaultdict(list)
+    for s in seen:
+        if s.value.ndim == 2 and s.value.dtype.kind == "f" and s.kind not in ("X", "Y"):
+            versions[name_of(s)].append(s)
+            versions["", s.identity].append(s)
+    moved = [group for group in versions.values() if any(not same(s.value, group[0].value) for s in group)]
+    return {name_of(s) for group in moved for s in group} | {name_of(s) for s in seen if s.kind == "W"}
 
 
 def _activated(s: Sighting, links: list[Link]) -> int | None:
@@ -70,14 +93,12 @@ def _activated(s: Sighting, links: list[Link]) -> int | None:
     return None
 
 
-def _link(
-    s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting], biases: Sequence[Sighting]
-) -> Link | None:
+def _link(s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting]) -> Link | None:
+    """The layer that the array is the sum of, or the activation where the sum has no name."""
+    biases = [t for t in below if t.value.ndim == 1 or 1 in t.value.shape]
     for W in weights:
         for x in below:
-            if x.identity == W.identity or x.value.ndim > 2:
-                continue
-            for product, seen in _products(x.value, W.value, s.value):
+            for product, seen in _products(x.value, W.value, s.value) if x.identity != W.identity else ():
                 for b, total in _with_bias(product, biases):
                     if apart(total, seen) < FITS:
                         return Link(x, W, b, s, None)
@@ -104,7 +125,7 @@ def _turned(array: Array) -> tuple[Array, ...]:
 
 def _with_bias(product: Array, biases: Sequence[Sighting]) -> Iterator[tuple[Sighting | None, Array]]:
     yield None, product
-    for b in reversed(biases):
+    for b in biases:
         if b.value.size == product.shape[1] and np.any(b.value):
             yield b, product + b.value.reshape(-1)
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from backproof.tracing.names import FORWARD, GRADIENTS, OUT, PARAMETERS, SCALARS, Meaning
-from backproof.tracing.sightings import Array, Mention, Sighting, is_object
+from backproof.tracing.sightings import Array, Mention, Sighting, copied, is_object, same
+from backproof.tracing.strangers import Strangers
 
 MOST = 3000
 """Sightings that a pass without gradients keeps: a long evaluation must not fill the memory."""
@@ -28,6 +29,8 @@ class Pass:
 
     sightings: list[Sighting] = field(default_factory=list)
     before: list[Sighting] = field(default_factory=list)
+    strangers: list[Sighting] = field(default_factory=list)
+    """Arrays whose names mean nothing here, made before the pass or in it: some are quantities all the same."""
     changed: list[str] = field(default_factory=list)
     """What was changed in place under another name after it was made."""
     closed: bool = False
@@ -59,6 +62,7 @@ class Ledger:
         self.order = 0
         self._known: dict[int, Known] = {}
         self._kept: dict[Hashable, Sighting] = {}
+        self._strangers = Strangers()
         self._pass = Pass()
         self._begin()
 
@@ -84,13 +88,16 @@ class Ledger:
             self._backward_calls.add(mention.frame)
         if known is None and mention.meaning == _OUTPUT and mention.frame in self._backward_calls:
             mention = replace(mention, meaning=None)  # ``out = grad.copy()``: what a backward call makes
-        if known is not None and mention.in_place and not _same(known.latest.value, value):
+        if known is not None and mention.in_place and not same(known.latest.value, value):
             self._changed(mention, value, known.latest)
         elif mention.meaning is None:
-            if known is None and not mention.label.endswith("]"):
-                self.unnamed.setdefault(mention.label, (mention.place, value.shape))
+            if known is None:
+                self.order += 1
+                self._strangers.see(mention, value, self.order)
+                if not mention.label.endswith("]"):
+                    self.unnamed.setdefault(mention.label, (mention.place, value.shape))
         elif known is None:
-            self._enter(mention.sighting(mention.meaning, _copy(value), id(value)), value)
+            self._enter(mention.sighting(mention.meaning, copied(value), id(value)), value)
         else:
             self._alias(mention, mention.meaning, known)
 
@@ -124,7 +131,7 @@ class Ledger:
             )
             if meaning is None or meaning.kind in (old.kind, "X"):
                 return
-        copy = _copy(value)
+        copy = copied(value)
         if own and _labels_subtracted(old, copy):
             meaning = Meaning("dZ", old.number)
         if meaning is None or (old.kind == "dZ" and meaning.kind == "A"):
@@ -168,10 +175,11 @@ class Ledger:
     def close(self, ended: bool) -> None:
         """End the pass that is open; ``ended`` says that nothing of it can be missing."""
         finished, self._pass = self._pass, Pass(sightings=self._ahead(), before=list(self._kept.values()))
-        finished.closed = ended
+        finished.closed, finished.strangers = ended, self._strangers.seen
         if self._backward and not self.done:
             self._look_again(finished)
             self.done = self.finish(finished)
+            self._strangers.forget()
         self._begin()
         self._forget()
 
@@ -190,9 +198,9 @@ class Ledger:
         """Parameters that code outside of the script's files changed in place."""
         for seen in [seen for seen in self._kept.values() if seen.kind in PARAMETERS]:
             known = self._known.get(seen.identity)
-            if known is not None and not _same(known.latest.value, known.live):
+            if known is not None and not same(known.latest.value, known.live):
                 self.order += 1
-                new = replace(known.latest, value=_copy(known.live), place="", order=self.order, how="held")
+                new = replace(known.latest, value=copied(known.live), place="", order=self.order, how="held")
                 self._known[seen.identity] = Known(known.live, new, {**known.kinds, new.kind: new})
                 finished.sightings.append(new)
 
@@ -227,13 +235,3 @@ def _adopted(mention: Mention, meaning: Meaning, old: Sighting) -> Sighting:
     if same and not handed and (old.number is not None or is_object(old)):
         return replace(old, label=mention.label, frame=mention.frame, how=mention.how, new=False)
     return replace(mention.sighting(meaning, old.value, old.identity), place=old.place, new=False)
-
-
-def _copy(value: Any) -> Array:
-    copy: Array = np.array(value, copy=True)
-    copy.flags.writeable = False
-    return copy
-
-
-def _same(first: Array, second: Any) -> bool:
-    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")

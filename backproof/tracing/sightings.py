@@ -122,6 +122,18 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.size > 0
 
 
+def copied(value: Any) -> Array:
+    """A copy that nobody changes."""
+    copy: Array = np.array(value, copy=True)
+    copy.flags.writeable = False
+    return copy
+
+
+def same(first: Array, second: Any) -> bool:
+    """Whether two arrays hold the same, NaN for NaN."""
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+
+
 def is_number(value: Any) -> bool:
     """A float: neither a bool nor a count."""
     return isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.ndim == 0)

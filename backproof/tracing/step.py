@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backproof.tracing import batch, update
+from backproof.tracing.by_value import by_value
 from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
@@ -67,9 +68,14 @@ class Step:
 def step_of(passed: Pass) -> Step | None:
     """The step that a pass is, or None where no weights were seen in it."""
     network = network_of(passed)
+    found = placed(passed, network) if network is not None else {}
+    said = []
+    if (told := by_value(passed, network, found)) is not None:
+        passed, note = told
+        network, said = network_of(passed), [note]
     if network is None:
         return None
-    step = Step(network, notes=list(dict.fromkeys(passed.changed)))
+    step = Step(network, notes=[*dict.fromkeys(passed.changed), *said])
     found = placed(passed, network)
     begun = _first_gradient(found)
     if swapped(found, network, begun):
