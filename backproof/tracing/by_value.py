@@ -16,16 +16,20 @@ Roles = dict[int, tuple[str, int | None]]
 """Order of a sighting -> kind and layer."""
 
 
-def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass, str] | None:
-    """The pass with the kinds and layers that its forward pass tells, and what is to be said of it; None where the
-    names say the same, or where no chain of as many layers as the names tell of leads from data to an output.
+def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass, str]:
+    """The pass with the kinds and layers that its forward pass tells, and what is to be said of it: nothing where the
+    names say the same, and then what they put beside the arrays of the chain is left out. The pass as it is where no
+    chain of as many layers as the names tell of leads from data to an output.
     """
+    if network is not None and network.objects:  # what an object holds is placed by the object
+        return passed, ""
     every = sorted([*passed.everything, *passed.strangers], key=lambda s: s.order)
-    links = chain(_distinct(every))
-    if not links or len(links) < (network.depth if network else 1) or _agree(links, network, found):
-        return None
-    roles = _roles(links, every, found)
     since = min((s.order for s in passed.sightings), default=0)
+    links = chain(_distinct(every), since)
+    if not links or len(links) < (network.depth if network else 1):
+        return passed, ""
+    agreed = _agree(links, network, found)
+    roles = _beside(links, found) if agreed else _roles(links, every, found)
     before: list[Sighting] = []
     sightings: list[Sighting] = []
     for s in every:
@@ -33,7 +37,7 @@ def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass
         if kind != UNKNOWN:
             known = replace(s, kind=kind, number=layer, family=GIVEN) if s.order in roles else s
             (before if s.order < since else sightings).append(known)
-    return replace(passed, before=before, sightings=sightings), _said(links)
+    return replace(passed, before=before, sightings=sightings), "" if agreed else _said(links)
 
 
 def _distinct(seen: Iterable[Sighting]) -> list[Sighting]:
@@ -70,6 +74,12 @@ def _roles(links: list[Link], every: list[Sighting], found: Placed) -> Roles:
         if key in taken:
             roles |= {t.order: (UNKNOWN, None) for t in seen if t.order not in roles}
     return roles
+
+
+def _beside(links: list[Link], found: Placed) -> Roles:
+    """What the names put beside the sums and activations of the chain: another forward pass, of other weights or data."""
+    kept = {(kind, layer): s for layer, link in enumerate(links, 1) for kind, s in _quantities(link) if kind in "ZA"}
+    return {t.order: (UNKNOWN, None) for key, s in kept.items() for t in found.get(key, []) if t.identity != s.identity}
 
 
 def _quantities(link: Link) -> Iterator[tuple[str, Sighting]]:

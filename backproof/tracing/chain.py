@@ -8,11 +8,13 @@ layers from the inputs to the output. A mistake in a forward pass breaks the cha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
+from backproof.tracing.names import GRADIENTS
 from backproof.tracing.sightings import Array, Sighting, is_object, same
 
 Name = tuple[str, Hashable]
@@ -40,11 +42,13 @@ class Link:
     A: Sighting | None
 
 
-def chain(seen: Sequence[Sighting]) -> list[Link]:
-    """The layers of a forward pass, from the inputs on: of the longest chain, of several the last.
+def chain(seen: Sequence[Sighting], since: int = 0) -> list[Link]:
+    """The layers of a forward pass, from the inputs on: of the longest chain; of several, one that was made before any
+    gradient, one of as many samples as a gradient, the last.
 
     Args:
         seen: the arrays of the pass and those that were there before, in the order in which they were made.
+        since: the order of the first that the pass made.
     """
     last = [s for s in seen if s.value.ndim in (1, 2)][-MOST:]
     names = _weights(last)
@@ -53,16 +57,23 @@ def chain(seen: Sequence[Sighting]) -> list[Link]:
     below: list[Sighting] = []
     with np.errstate(all="ignore"):
         for s in last:
-            if s.value.dtype.kind == "f" and s.value.size >= FEWEST:
-                if (place := _activated(s, links)) is not None:
-                    links[place] = replace(links[place], A=s)
-                elif (link := _link(s, below, list(weights.values()))) is not None:
-                    links.append(link)
-                elif name_of(s) in names:
-                    weights[name_of(s)] = s
-                    continue
-            below.insert(0, s)
-    return max((_to(end, links) for end in reversed(links)), key=len, default=[])
+            found = s.order >= since and _computed(s) and _explain(s, links, below, weights.values(), names)
+            if name_of(s) in names and not found:
+                weights[name_of(s)] = s
+            else:
+                below.insert(0, s)
+    gradients = [s for s in last if s.kind in GRADIENTS and s.order >= since and np.any(s.value)]
+    begun, shapes = min((s.order for s in gradients), default=0), {s.value.shape for s in gradients}
+
+    def worth(found: list[Link]) -> tuple[int, bool, bool]:
+        made = [s for link in found for s in (link.Z, link.A) if s is not None]
+        return len(found), all(s.order < begun for s in made), any(s.value.shape in shapes for s in made)
+
+    return max((_to(end, links) for end in reversed(links)), key=worth, default=[])
+
+
+def _computed(s: Sighting) -> bool:
+    return s.value.dtype.kind == "f" and s.value.size >= FEWEST and s.kind not in GRADIENTS
 
 
 def name_of(s: Sighting) -> Name:
@@ -70,17 +81,34 @@ def name_of(s: Sighting) -> Name:
     return s.label, s.scope if is_object(s) else None
 
 
-def _weights(seen: Sequence[Sighting]) -> set[Name]:
-    """Names of what may be weights (a product does not tell which of its sides is one): by name, or because they
-    change, as an update does.
+def _weights(seen: Sequence[Sighting]) -> dict[Name, float]:
+    """Names of what may be weights (a product does not tell which of its sides is one), and up to when: what is called
+    so, always; other arrays until their last change, for an update comes after the forward pass.
     """
     versions: dict[Name, list[Sighting]] = defaultdict(list)
     for s in seen:
-        if s.value.ndim == 2 and s.value.dtype.kind == "f" and s.kind not in ("X", "Y"):
+        if s.value.ndim == 2 and s.value.dtype.kind == "f" and s.kind not in ("X", "Y", *GRADIENTS):
             versions[name_of(s)].append(s)
-            versions["", s.identity].append(s)
-    moved = [group for group in versions.values() if any(not same(s.value, group[0].value) for s in group)]
-    return {name_of(s) for group in moved for s in group} | {name_of(s) for s in seen if s.kind == "W"}
+    until: dict[Name, float] = {}
+    for name, group in versions.items():
+        changes = [t.order for s, t in pairwise(group) if s.value.shape == t.value.shape and not same(s.value, t.value)]
+        if any(s.kind == "W" for s in group):
+            until[name] = np.inf
+        elif changes:
+            until[name] = changes[-1]
+    return until
+
+
+def _explain(
+    s: Sighting, links: list[Link], below: list[Sighting], weights: Iterable[Sighting], names: dict[Name, float]
+) -> bool:
+    """Whether an array is the activation of a layer that is there, or makes one, which is added."""
+    if (place := _activated(s, links)) is not None:
+        links[place] = replace(links[place], A=s)
+        return True
+    if link := _link(s, below, [W for W in weights if names[name_of(W)] > s.order]):
+        links.append(link)
+    return bool(link)
 
 
 def _activated(s: Sighting, links: list[Link]) -> int | None:
@@ -95,7 +123,7 @@ def _activated(s: Sighting, links: list[Link]) -> int | None:
 
 def _link(s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting]) -> Link | None:
     """The layer that the array is the sum of, or the activation where the sum has no name."""
-    biases = [t for t in below if t.value.ndim == 1 or 1 in t.value.shape]
+    biases = [t for t in (*weights, *below) if t.value.ndim == 1 or 1 in t.value.shape]
     for W in weights:
         for x in below:
             for product, seen in _products(x.value, W.value, s.value) if x.identity != W.identity else ():

@@ -69,13 +69,12 @@ def step_of(passed: Pass) -> Step | None:
     """The step that a pass is, or None where no weights were seen in it."""
     network = network_of(passed)
     found = placed(passed, network) if network is not None else {}
-    said = []
-    if (told := by_value(passed, network, found)) is not None:
-        passed, note = told
-        network, said = network_of(passed), [note]
+    passed, said = by_value(passed, network, found)
+    if said:
+        network = network_of(passed)
     if network is None:
         return None
-    step = Step(network, notes=[*dict.fromkeys(passed.changed), *said])
+    step = Step(network, notes=list(filter(None, (*dict.fromkeys(passed.changed), said))))
     found = placed(passed, network)
     begun = _first_gradient(found)
     if swapped(found, network, begun):
