@@ -165,6 +165,7 @@ def _trace(command: argparse.ArgumentParser) -> None:
     command.add_argument("--activations", metavar="NAME,...", help="relu,softmax; default: inferred")
     command.add_argument("--loss", metavar="NAME", help="cross_entropy, ...; default: inferred")
     command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: as found in the script")
+    command.add_argument("--weight-decay", type=float, metavar="LAMBDA", help="of λ/2 Σ W²; default: inferred")
     command.add_argument("--show-output", action="store_true", help="let the script print; default: no")
     command.add_argument("--hide-output", dest="show_output", action="store_false", help="the default")
     command.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="for the script; default: 60")

@@ -23,7 +23,7 @@ from tests.loss_truths import loss_truths
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TAU = 2.0**-126
-CONTEXT = Context(divisor=6, slope=0.25, step_size=0.1, tau=TAU)
+CONTEXT = Context(divisor=6, slope=0.25, step_size=0.1, tau=TAU, weight_decay=0.5)
 Z = np.array([
     [-1e3, -30.0, -1.5, 3e-5, 0.7, 900.0], [2.0, -31.0, 1e-9, 0.0, 40.0, 899.0], [5.0, 1.0, -2.0, 0.1, 41.0, 1e3]
 ])  # fmt: skip
@@ -109,6 +109,7 @@ def truths() -> dict[str, tuple[tuple[Array, ...], Array | float, Array | float,
     masked = np.where(Z > 0, DA, 0)
     masked[1, 3] = 0
     descended = pointwise(lambda w, g: w - TENTH * g, Z, DA)
+    shrunk = pointwise(lambda w, g: w - TENTH * (g + w / 2), Z, DA)
     p = columnwise(softmax, Z)
     return {
         "relu": ((Z,), relu, np.abs(relu), 0.5),
@@ -140,6 +141,9 @@ def truths() -> dict[str, tuple[tuple[Array, ...], Array | float, Array | float,
         "through_identity": ((DA,), DA, np.abs(DA), 0.5),
         "gradient_descent": (
             (Z, DA), descended, pointwise(lambda w, g: 2 * abs(TENTH * g) + abs(w - TENTH * g), Z, DA), 1.5
+        ),
+        "decayed_descent": (
+            (Z, DA), shrunk, np.abs(0.2 * DA) + 2.1 * np.abs(Z) + np.abs(shrunk), 1.5,
         ),
         **loss_truths(DA, INTEGERS, BINARY),
     }  # fmt: skip

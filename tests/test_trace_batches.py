@@ -110,3 +110,26 @@ def test_logits_shifted_along_the_samples_are_not(tmp_path):
     """What softmax does notice."""
     facts = judged(tmp_path, script("d", (SHIFT[0], SHIFT[1].replace("max(1, keepdims=True)", "max(0)"))))
     assert all(step[0][0] == "Z3" for step in failed(facts))
+
+
+def test_logits_that_a_function_shifts_under_the_same_name(tmp_path):
+    function = "def softmax(z):\n    z = z - z.max(axis=1, keepdims=True)\n"
+    function += "    return np.exp(z) / np.exp(z).sum(1, keepdims=True)\n\n\n"
+    changes = [("batch, lr", f"{function}batch, lr"), ("scores", "z3"), (SHIFT[0].replace("scores", "z3"), "")]
+    changes += [("        probs /= probs.sum(1, keepdims=True)\n", "        probs = softmax(z3)\n")]
+    facts = judged(tmp_path, script("d", *changes), "--steps", 2)
+    assert facts["verdict"] == "rounding", failed(facts)
+    wrong = judged(tmp_path, script("d", *changes, ("z = z - z", "z = 2 * z - z")), "--steps", 2)
+    assert wrong["verdict"] == "bug"
+
+
+def test_a_loss_that_is_made_before_the_output_is_handed_on(tmp_path):
+    changes = [
+        ("batch, lr", "def backward(AL, y):\n    return (AL - np.eye(4)[y]) / len(y)\n\n\nbatch, lr"),
+        ("        DELTA = probs.copy()\n".replace("DELTA", "d"), "        d = backward(probs, yb)\n"),
+        ("        d[np.arange(n), yb] -= 1\n        d /= n\n", ""),
+    ]
+    facts = judged(tmp_path, script("d", *changes), "--steps", 2)
+    assert facts["verdict"] == "rounding" and "loss" in facts["steps"][0]["found"]
+    wrong = judged(tmp_path, script("d", *changes, ("loss = -", "loss = -2 * ")), "--steps", 2)
+    assert [step[0][0] for step in failed(wrong)] == ["loss", "loss"]

@@ -1,4 +1,4 @@
-"""A weight decay that nobody declared: inferred where one λ mends several arrays, and never to excuse one that is wrong."""
+"""A weight decay that nobody declared: inferred where one λ mends several arrays, never to excuse a single one."""
 
 from __future__ import annotations
 

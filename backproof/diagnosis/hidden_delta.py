@@ -14,6 +14,9 @@ from backproof.network import KINKED
 
 Array = NDArray[Any]
 
+FEWEST = 8
+"""Elements that a mask keeps where Z is not positive, before it is called another."""
+
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """A wrong derivative, a wrong delta, both."""
@@ -22,6 +25,8 @@ def candidates(case: Case) -> Iterator[Candidate]:
     yield Candidate("", "", case[f"dA{case.layer}"] * own)
     slopes = [Part("", "", own), *_of_output(case), *derivative_parts(case)]
     yield from crossed(np.multiply, list(_deltas(case)), slopes)
+    if case.activation in KINKED:
+        yield from _other_mask(case)
 
 
 def _of_output(case: Case) -> Iterator[Part]:
@@ -53,6 +58,37 @@ def derivative_parts(case: Case) -> Iterator[Part]:
     yield from _at_another_layer(case)
     if kinked:
         yield from _slope(case, Z)
+
+
+def _other_mask(case: Case) -> Iterator[Candidate]:
+    """Zeros and ones that are not those of Z, read off: whose they are shows where they are the same for every unit."""
+    n, dA, recorded = case.layer, case[f"dA{case.layer}"], case.recorded
+    told, kept, own = dA != 0, recorded != 0, case[f"Z{case.layer}"] > 0
+    differ = int(np.count_nonzero(told & kept & ~own))
+    # Whatever is kept is kept by Z's own mask: that is a mask beside it, as dropout's is.
+    if differ < FEWEST or kept[told].all():
+        return
+    text = f"the mask is another than that of Z{n}: {differ} elements of {case.target} are dA{n} where Z{n} is not > 0"
+    name = "other-mask"
+    if (of := _unit_of(case, told, kept)) is not None:
+        name, text = (
+            "mask-of-another-layer",
+            f"the mask is that of {of}, for every unit: {case.target} = dA{n} ⊙ ({of} > 0)",
+        )
+    yield Candidate(name, text, np.where(kept, dA, 0.0), free=1, numbers={"elements": differ})
+
+
+def _unit_of(case: Case, told: Array, kept: Array) -> str | None:
+    """The unit of some Z that is positive for the samples that are kept, and for no other: ``Z2[0]``."""
+    if ((kept & told).any(axis=0) & (told & ~kept).any(axis=0)).any():
+        return None
+    samples = told.any(axis=0)
+    mask = (kept & told).any(axis=0)[samples]
+    for name, Z in case.quantities("Z"):
+        for unit, row in enumerate(Z):
+            if np.array_equal(row[samples] > 0, mask):
+                return f"{name}[{unit}]"
+    return None
 
 
 def _slope(case: Case, Z: Array) -> Iterator[Part]:

@@ -112,8 +112,9 @@ def _judge(step: Traced, before: Traced | None, options: argparse.Namespace, che
     previous = None if before is None else before.arrays
     try:
         result = check(
-            step.arrays, activations, options.loss, learning_rate=rate, places=step.places, previous=previous
-        )
+            step.arrays, activations, options.loss,
+            learning_rate=rate, weight_decay=options.weight_decay, places=step.places, previous=previous,
+        )  # fmt: skip
     except BackproofError as error:
         return Judged(step, refused=str(error))
     return Judged(step, result)

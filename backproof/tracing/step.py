@@ -218,7 +218,10 @@ def _parameters(step: Step, found: Placed, begun: int) -> None:
 def _loss(step: Step, found: Placed) -> None:
     """The last loss that was made after the forward pass of the step, and before anything else was propagated."""
     used = [s for key, s in step.quantities.items() if key[0] in "ZA"]
-    made = max((s.order for s in used), default=0)
+    first: dict[int, int] = {}  # an array is seen again where it is handed on
+    for s in (s for seen in found.values() for s in seen):
+        first[id(s.value)] = min(first.get(id(s.value), s.order), s.order)
+    made = max((first.get(id(s.value), s.order) for s in used), default=0)
     known = {s.identity for s in used}
     others = [
         s.order
