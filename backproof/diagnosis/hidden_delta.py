@@ -80,10 +80,10 @@ def _other_mask(case: Case) -> Iterator[Candidate]:
 
 def _unit_of(case: Case, told: Array, kept: Array) -> str | None:
     """The unit of some Z that is positive for the samples that are kept, and for no other: ``Z2[0]``."""
-    if ((kept & told).any(axis=0) & (told & ~kept).any(axis=0)).any():
+    if np.any(np.any(kept & told, axis=0) & np.any(told & ~kept, axis=0)):
         return None
-    samples = told.any(axis=0)
-    mask = (kept & told).any(axis=0)[samples]
+    samples = np.any(told, axis=0)
+    mask = np.any(kept & told, axis=0)[samples]
     for name, Z in case.quantities("Z"):
         for unit, row in enumerate(Z):
             if np.array_equal(row[samples] > 0, mask):

@@ -85,6 +85,8 @@ def labels(
     used = [s for s in found.get(("Y", 0), []) if s.order < (begun if delta is None else delta.order)]
     for s in used or found.get(("Y", 0), []):
         value = _alone(s.value, width, output or delta) if m == 1 else s.value
+        if value.ndim == 0 and m == width == 1:
+            value = value.reshape(1, 1).astype(np.float64)
         if value.ndim in (1, 2) and (not m or m in value.shape) and (_flat(value) or not width or width in value.shape):
             candidates.append(replace(s, value=value))
     if not candidates:

@@ -37,7 +37,7 @@ def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass
         if kind != UNKNOWN:
             known = replace(s, kind=kind, number=layer, family=GIVEN) if s.order in roles else s
             (before if s.order < since else sightings).append(known)
-    return replace(passed, before=before, sightings=sightings), "" if agreed else _said(links)
+    return replace(passed, before=before, sightings=sightings), "" if agreed else _said(links, found)
 
 
 def _distinct(seen: Iterable[Sighting]) -> list[Sighting]:
@@ -77,9 +77,10 @@ def _roles(links: list[Link], every: list[Sighting], found: Placed) -> Roles:
 
 
 def _beside(links: list[Link], found: Placed) -> Roles:
-    """What the names put beside the sums and activations of the chain: another forward pass, of other weights or data."""
+    """What the names put beside the sums and activations of the chain: of other weights or data."""
     kept = {(kind, layer): s for layer, link in enumerate(links, 1) for kind, s in _quantities(link) if kind in "ZA"}
-    return {t.order: (UNKNOWN, None) for key, s in kept.items() for t in found.get(key, []) if t.identity != s.identity}
+    places = ((t, s) for key, s in kept.items() for t in found.get(key, []))
+    return {t.order: (UNKNOWN, None) for t, s in places if t.identity != s.identity}
 
 
 def _quantities(link: Link) -> Iterator[tuple[str, Sighting]]:
@@ -95,6 +96,12 @@ def _same_role(kind: str, s: Sighting, t: Sighting) -> bool:
     return t.identity == s.identity and same(t.value, s.value)
 
 
-def _said(links: list[Link]) -> str:
-    parts = [f"{s.label} is {kind}{layer}" for layer, link in enumerate(links, 1) for kind, s in _quantities(link)]
-    return f"by value, whatever the names say: {', '.join(parts)}"
+def _said(links: list[Link], found: Placed) -> str:
+    """What the names had not told, or had told otherwise."""
+    told = [
+        f"{s.label} is {kind}{layer}"
+        for layer, link in enumerate(links, 1)
+        for kind, s in _quantities(link)
+        if not any(t.identity == s.identity for t in found.get((kind, layer), []))
+    ]
+    return f"by value, and not by its name: {', '.join(told)}" if told else ""

@@ -159,9 +159,13 @@ class Watch:
         found = False
         for target in statement.targets:
             value = value_of(target.node, frame, names)
-            if value is not MISSING and type(value) not in PLAIN:
+            if value is not MISSING and (type(value) not in PLAIN or self._is_label(target.label, value)):
                 found |= self._leaves(target, value, place, frame, "statement", _holder(target, frame, names))
         idle[key] = 0 if found else idle.get(key, 0) + 1
+
+    def _is_label(self, name: str, value: Any) -> bool:
+        """Whether a whole number is called what labels are called."""
+        return type(value) is int and (meaning := self.capture.mean(name)) is not None and meaning.kind == "Y"
 
     def _leaves(self, target: Target, value: Any, place: str, frame: FrameType, how: str, holder: Any = None) -> bool:
         """Hand over what a value holds; whether there was anything."""

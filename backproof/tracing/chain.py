@@ -102,7 +102,10 @@ def _weights(seen: Sequence[Sighting]) -> dict[Name, float]:
 def _explain(
     s: Sighting, links: list[Link], below: list[Sighting], weights: Iterable[Sighting], names: dict[Name, float]
 ) -> bool:
-    """Whether an array is the activation of a layer that is there, or makes one, which is added."""
+    """Whether an array is the activation of a layer that is there, or makes one, which is added; a copy is neither."""
+    outs = [out.value for link in links if (out := link.A or link.Z) is not None]
+    if any(out.shape == s.value.shape and apart(out, s.value) < FITS for out in outs):
+        return False
     if (place := _activated(s, links)) is not None:
         links[place] = replace(links[place], A=s)
         return True

@@ -17,8 +17,8 @@ FORWARD = frozenset({"Z", "A"})
 GRADIENTS = frozenset({"dA", "dZ", "dH", "dW", "db", "out_grad", "in_grad"})
 PARAMETERS = frozenset({"W", "b"})
 SCALARS = frozenset({"loss", "learning_rate"})
-NUMBERS = SCALARS | {"b", "db"}
-"""Kinds that may be a plain number: ``db = np.sum(dZ)`` is one."""
+NUMBERS = SCALARS | {"b", "db", "Y"}
+"""Kinds that may be a plain number: ``db = np.sum(dZ)`` is one, and the label of a single sample."""
 CANONICAL = re.compile(r"(?P<kind>X|Y|loss|learning_rate)|(?P<layered>W|b|Z|A|dA|dZ|dW|db)(?P<number>[1-9]\d*)?")
 
 

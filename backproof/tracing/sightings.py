@@ -86,7 +86,7 @@ def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth:
     ``params[0]["W"]`` the list counts and the entry says what.
     """
     meaning = mean(label)
-    if is_array(value) or (meaning and meaning.kind in NUMBERS and is_number(value)):
+    if is_array(value) or (meaning and meaning.kind in NUMBERS and is_number(value, meaning.kind)):
         yield Found(label, meaning, value)
     elif depth and (entries := _entries(value)):
         kinds = pair(label.rpartition(".")[2])
@@ -134,8 +134,10 @@ def same(first: Array, second: Any) -> bool:
     return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
 
 
-def is_number(value: Any) -> bool:
-    """A float: neither a bool nor a count."""
+def is_number(value: Any, kind: str = "") -> bool:
+    """A float: neither a bool nor a count, unless it is a label."""
+    if kind == "Y" and type(value) is int:
+        return True
     return isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from backproof.tracing import batch, update
 from backproof.tracing.by_value import by_value
+from backproof.tracing.chain import FITS, apart
 from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
@@ -27,6 +28,10 @@ class Step:
     quantities: dict[str, Sighting] = field(default_factory=dict)
     learning_rate: Sighting | None = None
     notes: list[str] = field(default_factory=list)
+    errors: dict[int, list[Sighting]] = field(default_factory=dict)
+    """Of a layer without a dZ: what may be that or its dA, in the order in which it was made."""
+    turned: bool = False
+    """Whether its gradients are read with a minus."""
     moved: bool = False
     """Whether parameters were changed in it, taken as an update or not."""
 
@@ -70,8 +75,7 @@ def step_of(passed: Pass) -> Step | None:
     network = network_of(passed)
     found = placed(passed, network) if network is not None else {}
     passed, said = by_value(passed, network, found)
-    if said:
-        network = network_of(passed)
+    network = network_of(passed)
     if network is None:
         return None
     step = Step(network, notes=list(filter(None, (*dict.fromkeys(passed.changed), said))))
@@ -83,6 +87,9 @@ def step_of(passed: Pass) -> Step | None:
     begun = min(begun, update.first_update(found, network.depth))
     _backward(step, found)
     _forward(step, found, begun)
+    _without_derivatives(step)
+    if not passed.closed:
+        _without_beginnings(step)
     _parameters(step, found, begun)
     batch.one_sample(step.quantities, network)
     since = min((s.order for s in passed.sightings if s.new), default=0)
@@ -129,9 +136,9 @@ def _backward(step: Step, found: Placed) -> None:
             if seen := _arrays(found.get((kind, layer), []), found):
                 step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
         errors = _arrays(found.get(("dH", layer), []), found)
-        if not errors and f"dZ{layer}" not in step.quantities:  # many call the delta dA
+        if f"dZ{layer}" not in step.quantities:  # many call the delta dA
             step.quantities.pop(f"dA{layer}", None)
-            errors = _arrays(found.get(("dA", layer), []), found)
+            errors = sorted([*errors, *_arrays(found.get(("dA", layer), []), found)], key=lambda s: s.order)
         _either_side(step, errors, layer)
         _one_of_two_names(step, layer)
 
@@ -165,6 +172,7 @@ def _either_side(step: Step, seen: list[Sighting], layer: int) -> None:
         step.quantities.setdefault(f"dA{layer}", first.within(kind="dA", number=layer))
     else:
         step.quantities[f"dH{layer}"] = last
+        step.errors[layer] = seen
 
 
 def _changed_on_its_way(first: Sighting, last: Sighting) -> bool:
@@ -189,6 +197,23 @@ def _forward(step: Step, found: Placed, begun: int) -> None:
             if seen:
                 logits = kind == "Z" and layer == step.network.depth and step.network.widths
                 step.quantities[f"{kind}{layer}"] = as_made(seen, step.network.widths[layer]) if logits else seen[-1]
+
+
+def _without_derivatives(step: Step) -> None:
+    """A dA that is the activation's derivative (``da1 = z1 > 0``) is no gradient, and that is said."""
+    for layer in range(1, step.network.depth + 1):
+        dA, Z, A = (step.quantities.get(f"{kind}{layer}") for kind in ("dA", "Z", "A"))
+        forward = [s.value for s in (Z, A) if dA is not None and s is not None and s.value.shape == dA.value.shape]
+        derivatives = [d for z in forward for d in ((z > 0).astype(np.float64), z * (1 - z), 1 - z * z)]
+        if dA is not None and any(apart(d, dA.value) < FITS for d in derivatives):
+            del step.quantities[f"dA{layer}"]
+            step.notes.append(f"{dA.label} ({dA.place}) is no dA{layer}: it is the derivative of the activation")
+
+
+def _without_beginnings(step: Step) -> None:
+    """Of a pass that broke off: a gradient that is still all zero was only about to be made."""
+    for key in [key for key, s in step.quantities.items() if key[:2] in ("dW", "db") and not np.any(s.value)]:
+        del step.quantities[key]
 
 
 def _without_misread(step: Step, seen: list[Sighting], layer: int) -> list[Sighting]:

@@ -10,6 +10,7 @@ import numpy as np
 from backproof.tracing.ledger import Pass
 from backproof.tracing.sightings import Array
 from backproof.tracing.step import Step, step_of
+from backproof.tracing.update import turn, uphill
 
 LARGEST = 4096
 """Samples of one step that are gathered one at a time: of more, each is a step of its own."""
@@ -62,6 +63,9 @@ def _alike(gathered: list[Step], step: Step) -> bool:
 def merged(passes: list[Step]) -> Step:
     """One step of many samples: what has samples is stacked in rows, the rest is what stood there at the update."""
     last = passes[-1]
+    for step in passes:
+        if step.turned:  # which way the gradients point shows in what all of them come to
+            turn(step)
     quantities = dict(last.quantities)
     for key, seen in last.quantities.items():
         if key.rstrip("0123456789") in SAMPLED:
@@ -75,7 +79,10 @@ def merged(passes: list[Step]) -> Step:
         quantities[key] = passes[0].quantities.get(key, quantities[key])
     notes = list(dict.fromkeys(note for p in passes for note in p.notes))
     notes.append(f"{len(passes)} samples that the script takes one at a time before an update are one batch here")
-    return Step(last.network, quantities, last.learning_rate, notes)
+    step = Step(last.network, quantities, last.learning_rate, notes)
+    if uphill(step):
+        turn(step)
+    return step
 
 
 def _row(value: Array) -> Array:

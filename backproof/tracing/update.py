@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 ALONG = 1e-4
 """Part of a gradient that may stand across its product for it to count as used: activations' derivatives vary more."""
+UPHILL = "the script's gradients point uphill (Y − A) and it adds them: all are read with a minus"
 FITS = 1e-3
 """A learning rate is recognised in the update when it explains it up to this: names decide otherwise."""
 
@@ -56,12 +58,18 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
         if passed.closed:
             _left_alone(step, changed)
     _open_errors(step)
-    if _uphill(step):
-        step.notes.append("the script's gradients point uphill (Y − A) and it adds them: all are read with a minus")
-        for key in [key for key in step.quantities if key[0] == "d"]:
-            seen = step.quantities[key]
-            step.quantities[key] = replace(seen, value=-seen.value)
+    if uphill(step):
+        turn(step)
     step.learning_rate = _learning_rate(step, found)
+
+
+def turn(step: Step) -> None:
+    """Read all gradients with a minus; or, if they are, without."""
+    step.turned = not step.turned
+    step.notes = [note for note in step.notes if note != UPHILL] + [UPHILL] * step.turned
+    for key in [key for key in step.quantities if key[0] == "d"]:
+        seen = step.quantities[key]
+        step.quantities[key] = replace(seen, value=-seen.value)
 
 
 def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
@@ -99,10 +107,20 @@ def _open_errors(step: Step) -> None:
             continue
         recorded = step.quantities.get(f"dW{layer}")
         moved = recorded.value if recorded is not None else _moved(step, layer)
-        product = None if moved is None else _product(step, layer, seen, moved.shape)
         before = step.quantities.get(f"W{layer}") if recorded is None else None
-        used = moved is not None and product is not None and _along(moved, product, before)
-        step.quantities.setdefault(f"{'dZ' if used else 'dA'}{layer}", seen)
+        errors = step.errors.get(layer, [seen])
+        used = [s for s in errors if moved is not None and _is_used(step, layer, s, moved, before)]
+        if used:
+            step.quantities.setdefault(f"dZ{layer}", used[-1])
+            errors = [s for s in errors if s.order < used[-1].order and s.identity != used[-1].identity]
+        if errors:
+            step.quantities.setdefault(f"dA{layer}", next((s for s in errors[::-1] if s.kind == "dA"), errors[-1]))
+
+
+def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sighting | None) -> bool:
+    """Whether the weights move along its product with the layer's inputs."""
+    product = _product(step, layer, seen, moved)
+    return product is not None and _along(moved, product, before)
 
 
 def _along(moved: Array, product: Array, before: Sighting | None) -> bool:
@@ -133,26 +151,34 @@ def _movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Ar
     if (recorded := step.quantities.get(f"dW{layer}")) is not None:
         gradient: Array | None = recorded.value
     else:
-        gradient = None if delta is None else _product(step, layer, delta, moved.shape)
+        gradient = None if delta is None else _product(step, layer, delta, moved)
     return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
 
 
-def _product(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -> Array | None:
-    """The product of a delta with the layer's inputs, in whatever orientation has a shape."""
+def _product(step: Step, layer: int, delta: Sighting, moved: Array) -> Array | None:
+    """The product of a delta with the layer's inputs that has the shape of W; of several orientations (as many samples
+    as units) the one that W moves along most.
+    """
+
+    def turned_away(product: Array) -> float:
+        norm = float(np.linalg.norm(product) * np.linalg.norm(moved))
+        return -abs(float(np.vdot(product, moved))) / norm if norm > 0 else 0.0
+
+    return min(_products(step, layer, delta, moved.shape), key=turned_away, default=None)
+
+
+def _products(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -> Iterator[Array]:
     lower = step.quantities.get(f"A{layer - 1}" if layer > 1 else "X")
     if lower is None or delta.value.ndim != 2:
-        return None
+        return
     for left in (lower.value, lower.value.T):
         for right in (delta.value, delta.value.T):
             if left.shape[-1] == right.shape[0] and left.ndim == right.ndim == 2:
                 product = left @ right
-                for turned in (product, product.T):
-                    if turned.shape == shape:
-                        return np.asarray(turned)
-    return None
+                yield from (turned for turned in (product, product.T) if turned.shape == shape)
 
 
-def _uphill(step: Step) -> bool:
+def uphill(step: Step) -> bool:
     """Whether the output's delta (or, without it, what its weights' gradient is made of) is Y − A, and is added."""
     layer = step.network.depth
     output, labels, delta, error = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}", f"dA{layer}"))
@@ -164,7 +190,7 @@ def _uphill(step: Step) -> bool:
             if y.shape == output.value.shape:
                 downhill = replace(output, value=output.value - y)
                 if delta is None:
-                    made = _product(step, layer, downhill, pair[1].shape)
+                    made = _product(step, layer, downhill, pair[1])
                     return made is not None and float(np.vdot(made, pair[1])) < 0 < float(np.vdot(*pair))
                 if delta.value.shape == y.shape:
                     return float(np.vdot(downhill.value, delta.value)) < 0 < float(np.vdot(*pair))
