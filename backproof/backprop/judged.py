@@ -131,7 +131,8 @@ class StepJudge:
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
         if check.verdict is Verdict.ROUNDING and check.vacuous >= check.residuals.elements:
-            self._unchecked[target] = "all its operands are zero: it agrees for nothing"
+            small = f"or so small that in {dtype.name} zero would pass"
+            self._unchecked[target] = f"its operands are zero, {small}: it agrees for nothing"
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
