@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from backproof.tracing import batch, update
 from backproof.tracing.layers import Placed, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
 from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import swap, swapped
+from backproof.tracing.unpatched import np
 
 
 @dataclass
