@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.backprop import activations as names
+from backproof.backprop import said
 from backproof.backprop.arrays import taken
 from backproof.backprop.convention import Convention, Wanted, candidates, depends, nearest
 from backproof.backprop.given import Given, fill_forward, given
@@ -66,30 +67,24 @@ def check_backprop(
         verdict, failures with their explanations, coverage, and what was inferred of all that is None above.
 
     Raises:
-        BackproofError: for input from which no network can be inferred, unknown names, and where nothing can be
-            checked.
+        BackproofError: for input from which no network can be inferred, unknown names, values of a wrong type or out of
+            range, and where nothing can be checked.
     """
-    _numbers(slope=slope, learning_rate=learning_rate, weight_decay=weight_decay)
+    said.numbers(slope=slope, learning_rate=learning_rate, weight_decay=weight_decay)
+    said.names(loss=loss, layout=layout, weights=weights, reduction=reduction, averaged_in=averaged_in)
+    said.truth(half=half)
+    made, earlier = said.places(places), said.previous(previous)
     wanted = Wanted(loss, reduction, averaged_in, half)
     step = given(taken(arrays), layout, weights)
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
         conventions, inferred = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
-        judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}))
+        judge = partial(StepJudge, places=made, earlier=_gradients(step, earlier))
         result = _under_the_simplest(step, conventions, inferred, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
     return result
-
-
-def _numbers(**said: Any) -> None:
-    """Refuse what is no number; the network's specification refuses numbers out of range."""
-    for name, value in said.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | np.number)):
-            raise BackproofError(f"{name} must be a number, not {value!r}")
-    if said["learning_rate"] is not None and not said["learning_rate"] > 0:
-        raise BackproofError(f"learning_rate must be positive, not {said['learning_rate']}")
 
 
 def _under_the_simplest(
@@ -143,6 +138,7 @@ def _conventions(
     if slope is None and step.slope is not None and "leaky_relu" in kinds:
         step.said.append(f"slope {found:g}")
     step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
+    said.labels(step, kinds[-1], wanted.loss)
     labels = step.labels or ("binary" if kinds[-1] == "sigmoid" else "one_hot" if kinds[-1] == "softmax" else "real")
     others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay}
     choice = list(candidates(wanted, step.orientation.sizes, kinds, labels, **others))

@@ -80,13 +80,11 @@ def _bias_gradient(case: Case) -> Iterator[Candidate]:
         "summed-over-everything", f"{db} is summed over units and samples: one number for all units", dZ.sum()
     )
     yield Candidate("wrong-axis", f"{db} is summed over the units, not the samples", dZ.sum(axis=0))
-    A, dW = case[case.below], case.get(f"dW{case.layer}")
+    dW = case.get(f"dW{case.layer}")
     if dW is not None:
         text = f"{db} is made of the weight gradient: the sum of dW{case.layer} over its units"
         yield Candidate("from-weight-gradient", text, dW.sum(axis=0))
         yield Candidate("from-weight-gradient", f"{db} is dW{case.layer} itself", dW)
-    if A.shape[1] == dZ.shape[1]:
-        yield Candidate("one-sample", f"{db} is the last sample's delta alone", dZ[:, -1])
 
 
 def _weight_gradient(case: Case) -> Iterator[Candidate]:
