@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backproof.backprop import activations as names
 from backproof.backprop import said
 from backproof.backprop.arrays import taken
-from backproof.backprop.convention import Convention, Wanted, candidates, depends, nearest
+from backproof.backprop.convention import Convention, Wanted, candidates, dependents, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
@@ -100,7 +100,8 @@ def _under_the_simplest(
         result = judge(here, convention).result()
         found.append(result)
         # A tie is worth breaking only where another convention could explain more with less.
-        if result.explained or not any(depends(failure.equation, step.depth) for failure in result.failures):
+        told = dependents(convention, step)
+        if result.explained or told.isdisjoint(failure.equation for failure in result.failures):
             break
     return min(found, key=lambda result: result.burden)
 
