@@ -79,7 +79,7 @@ def check_backprop(
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
         conventions, inferred = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
-        judge = partial(StepJudge, places=made, earlier=_gradients(step, earlier))
+        judge = partial(StepJudge, places=made, earlier=_gradients(step, earlier), explained={})
         result = _under_the_simplest(step, conventions, inferred, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
@@ -133,7 +133,7 @@ def _conventions(
     found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
         kinds = names.inferred(step, found)
-        step.said.append(f"activations {', '.join(kinds)}")
+        step.said.append(f"activations {', '.join(step.named(kinds))}")
     else:
         kinds = names.checked(activations, step.depth)
     if slope is None and step.slope is not None and "leaky_relu" in kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ class Given:
         uncertain: bounds on how far each of those may be from what the implementation used.
         said: what was assumed, one sentence each.
         rate: the learning rate, or None where it is not known: then no update can be checked.
+        untold: hidden layers whose activation was not given and shows nowhere.
         slope: of leaky ReLU, or None where it is not known: then nothing that needs it can be.
     """
 
@@ -51,6 +52,7 @@ class Given:
     said: list[str] = field(default_factory=list)
     rate: float | None = None
     slope: float | None = None
+    untold: set[int] = field(default_factory=set)
 
     @property
     def depth(self) -> int:
@@ -73,7 +75,9 @@ class Given:
 
     def obstacle(self, equation: Equation) -> str:
         """Why an equation cannot be evaluated, in words; empty where it can."""
-        rule = equation.rule
+        rule, layer = equation.rule, equation.layer
+        if layer in self.untold and equation.target in (f"A{layer}", f"dZ{layer}"):
+            return f"the activation of layer {layer} was not given and shows nowhere"
         if isinstance(rule, Elementwise) and rule.formula.endswith("leaky_relu") and self.slope is None:
             return "the slope of leaky ReLU was not given and shows nowhere"
         if equation.target.endswith("_next") and self.rate is None:
@@ -114,9 +118,19 @@ class Given:
         """All that is known, with an X, which tells the number of samples."""
         return {"X": np.zeros((1, self.orientation.samples)), **self.known}
 
+    def named(self, activations: Sequence[str]) -> list[str]:
+        """The activations as one says them, ``unknown`` where they are."""
+        return ["unknown" if layer in self.untold else name for layer, name in enumerate(activations, 1)]
+
     def copy(self) -> Given:
         """The same arrays; what is recomputed in one of the two does not show in the other."""
-        return replace(self, derived=dict(self.derived), uncertain=dict(self.uncertain), said=list(self.said))
+        return replace(
+            self,
+            derived=dict(self.derived),
+            uncertain=dict(self.uncertain),
+            said=list(self.said),
+            untold=set(self.untold),
+        )
 
 
 def given(arrays: Mapping[str, Array], layout: str | None, weights: str | None) -> Given:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.backprop.alternatives import alternatives
-from backproof.backprop.convention import Convention
+from backproof.backprop.convention import Convention, dependents
 from backproof.backprop.given import Given
 from backproof.backprop.kinks import kink_note
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
@@ -21,7 +21,7 @@ from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
 from backproof.equation_check import check_equation, context_of, diagnosed, expected
-from backproof.equations import Elementwise, Equation
+from backproof.equations import ONES, Elementwise, Equation, Product
 from backproof.evaluation import Context
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
@@ -39,12 +39,19 @@ class StepJudge:
         convention: the network and where its 1/m stands.
         places: where arrays were made.
         earlier: gradients of the step before, canonical form, for the explanations.
+        explained: checks with their explanations, of equations that are the same under several conventions.
     """
 
     def __init__(
-        self, step: Given, convention: Convention, places: Mapping[str, str], earlier: Mapping[str, Array]
+        self,
+        step: Given,
+        convention: Convention,
+        places: Mapping[str, str],
+        earlier: Mapping[str, Array],
+        explained: dict[Any, Check],
     ) -> None:
         self._step, self._convention, self._places = step, convention, places
+        self._explained, self._dependents = explained, dependents(convention, step)
         self._earlier = {PREVIOUS.format(name): array for name, array in earlier.items()}
         self._network = convention.network
         self._forms = alternatives(convention.network, convention.averaged_in, step.recorded)
@@ -71,7 +78,7 @@ class StepJudge:
         verdict = "bug" if "bug" in verdicts else "suspect" if verdicts else "rounding"
         coverage = Coverage(tuple(self._checked), self._unchecked)
         network = self._network
-        name = f"{network.architecture}, {', '.join(network.activations)}, {network.loss}; m = "
+        name = f"{network.architecture}, {', '.join(step.named(network.activations))}, {network.loss}; m = "
         name += f"{step.orientation.samples}, {step.dtype.name}"
         said = tuple(step.said)
         return BackpropResult(
@@ -137,14 +144,32 @@ class StepJudge:
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
             known = {name: operands.recorded(name) for name in operands.names()}
-            operands = Operands({**known, **self._earlier})
-            check = _mild(diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype)))
+            check = _mild(self._diagnosed(check, Operands({**known, **self._earlier}), dtype))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
         elif note := kink_note(check.equation, operands, self._network.slope):
             self._notes.append(note)
         self._lines.append(line_of(check.equation.text, check, target, recorded))
+
+    def _diagnosed(self, check: Check, operands: Operands, dtype: np.dtype[Any]) -> Check:
+        """The check with its explanations, which are looked for once where no convention stands in them."""
+        key = self._key(check.equation, dtype)
+        if key is not None and key in self._explained:
+            return self._explained[key]
+        found = diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype))
+        if key is not None:
+            self._explained[key] = found
+        return found
+
+    def _key(self, equation: Equation, dtype: np.dtype[Any]) -> Any:
+        """Equations of one key have the same operands and constants; None where that is not known."""
+        if equation.target not in self._dependents:
+            return equation
+        rule, context = equation.rule, self._context(dtype)
+        if not isinstance(rule, Product) or not set(rule.operands) <= {*self._step.recorded, ONES}:
+            return None
+        return equation, context.divisor if rule.divided else 1, context.step_size, context.weight_decay
 
     def _check(self, equation: Equation) -> tuple[Check, Operands, np.dtype[Any]]:
         """The check of one form, with the benefit of what recomputed operands leave open."""

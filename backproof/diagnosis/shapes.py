@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import ratio, recognised
-from backproof.diagnosis.explain import MARGIN
 from backproof.diagnosis.explanation import Explanation
 from backproof.diagnosis.functions import sigmoid, softmax
+from backproof.diagnosis.remaining import MARGIN
 from backproof.diagnosis.weight_gradient import divided_by
 from backproof.rounding import Format
 

@@ -6,6 +6,7 @@ and those where the residual is worst are among them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,31 @@ def thinned(
     grid = np.ix_(rows, columns)
     case = Case(network, equation, operands, context, exact[grid], recorded[grid], rows, columns, whole, exact)
     return case, np.broadcast_to(unit, exact.shape)[grid]
+
+
+def excerpt(case: Case, lines: int, unit: Array) -> tuple[Case, Array]:
+    """The case with a few of its samples, or a few rows and columns of its gradient, and the units there."""
+    unit = np.broadcast_to(unit, case.exact.shape)
+    columns = _some(case.exact.shape[1], lines, np.empty(0, np.int64))
+    if not _by_sample(case.target):
+        if case.target.startswith("db"):
+            return case, unit  # a sum over all samples, for every unit
+        grid = np.ix_(_some(case.exact.shape[0], lines, np.empty(0, np.int64)), columns)
+        rows, places = _within(case.rows, grid[0].ravel()), _within(case.columns, columns)
+        small = replace(case, exact=case.exact[grid], recorded=case.recorded[grid], rows=rows, columns=places)
+        return small, unit[grid]
+    names = case.operands.names()
+    operands = Operands(
+        {n: _columns(case.operands.recorded(n), columns) if _by_sample(n) else case.operands.recorded(n) for n in names}
+    )
+    exact, recorded = case.exact[:, columns], case.recorded[:, columns]
+    places = _within(case.columns, columns)
+    small = replace(case, operands=operands, exact=exact, recorded=recorded, columns=places, whole_operands=case.whole)
+    return small, unit[:, columns]
+
+
+def _within(chosen: Any, places: Array) -> Array:
+    return places if chosen is ALL else np.asarray(chosen)[places]
 
 
 def _columns(array: Array, columns: Array) -> Array:

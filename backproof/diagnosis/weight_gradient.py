@@ -17,7 +17,9 @@ Array = NDArray[Any]
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """Wrong operands, samples that are left out, and what was done to the whole."""
-    yield from crossed(_gradient(case), list(deltas(case)), list(_inputs(case)), samples(case), _sides(case))
+    yield from crossed(
+        _gradient(case), list(deltas(case)), list(_inputs(case)), samples(case), _sides(case), most=case.most
+    )
     yield from _of_the_whole(case)
     # The recorded gradient of the step before has its decay, as this one's own has.
     decay = case.context.weight_decay
