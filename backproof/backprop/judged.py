@@ -143,8 +143,7 @@ class StepJudge:
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
-            known = {name: operands.recorded(name) for name in operands.names()}
-            check = _mild(self._diagnosed(check, Operands({**known, **self._earlier}), dtype))
+            check = _mild(self._diagnosed(check, operands, dtype))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
@@ -157,7 +156,13 @@ class StepJudge:
         key = self._key(check.equation, dtype)
         if key is not None and key in self._explained:
             return self._explained[key]
-        found = diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype))
+        target = check.equation.target
+        # A mistake is looked for in what was recorded; what recomputed operands leave open is allowed beside it.
+        raw = self._step.recorded[target]
+        open_ = np.abs(raw - operands.wide(target)) if operands.recorded(target) is not raw else None
+        known = {name: operands.recorded(name) for name in operands.names()}
+        whole = Operands({**known, **self._earlier, target: raw})
+        found = diagnosed(check, self._network, whole, format_of(dtype), self._context(dtype), open_)
         if key is not None:
             self._explained[key] = found
         return found
