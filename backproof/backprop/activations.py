@@ -131,8 +131,8 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | N
     for name in names:
         equation = Equation(f"A{layer}", layer, Elementwise(name, (f"Z{layer}",)), "")
         # A Z that was recomputed is not the one that was used, to the last bit.
-        given = step.benefited(equation, Operands(step.tensors), fmt, context).recorded(f"A{layer}")
-        if holds(equation, {**tensors, f"A{layer}": given}, fmt, context):
+        given, _ = step.benefited(equation, Operands(step.tensors), fmt, context)
+        if holds(equation, {**tensors, f"A{layer}": given.recorded(f"A{layer}")}, fmt, context):
             return name
     return (
         usual

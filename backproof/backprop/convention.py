@@ -184,7 +184,7 @@ def _filled(convention: Convention, step: Given, forms: Mapping[str, Sequence[Eq
 def _holds(equation: Equation, step: Given, fmt: Format, context: Context) -> bool:
     tensors = step.tensors
     if not step.uncertain.keys().isdisjoint(equation.rule.operands):
-        moved = step.benefited(equation, Operands(tensors), fmt, context)
+        moved, _ = step.benefited(equation, Operands(tensors), fmt, context)
         tensors = {**tensors, equation.target: moved.recorded(equation.target)}
     return holds(equation, tensors, fmt, context)
 

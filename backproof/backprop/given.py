@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backproof.backprop import orientation as lying
 from backproof.backprop.arrays import depth as depth_of
-from backproof.backprop.derived import derive, effect, with_benefit
+from backproof.backprop.derived import derive, effect, own_budget, with_benefit
 from backproof.backprop.excerpt import holds
 from backproof.backprop.orientation import Orientation
 from backproof.equation_check import context_of, expected
@@ -104,14 +104,18 @@ class Given:
         self.uncertain[equation.target] = uncertainty + fmt.unit_roundoff * np.abs(value) + fmt.smallest_normal
         return True
 
-    def benefited(self, equation: Equation, operands: Operands, fmt: Format, context: Context) -> Operands:
-        """The operands with a target that has the benefit of what recomputed operands leave open."""
+    def benefited(self, equation: Equation, operands: Operands, fmt: Format, context: Context) -> tuple[Operands, int]:
+        """The operands with a target that has the benefit of what recomputed operands leave open, and how many of its
+        elements are no larger than that and their own rounding: they agree for nothing.
+        """
         if self.uncertain.keys().isdisjoint(equation.rule.operands):
-            return operands
+            return operands, 0
         recorded = operands.wide(equation.target)
-        exact, _ = expected(equation, operands, fmt, context, recorded)
+        exact, unit = expected(equation, operands, fmt, context, recorded)
         moved = effect(equation, operands, self.uncertain, context, exact)
-        return Operands({**self.tensors, equation.target: with_benefit(recorded, exact, moved)})
+        budget = own_budget(equation, operands, fmt, context, exact, unit)
+        hidden = int(np.count_nonzero(np.abs(exact) <= moved + budget + 4 * fmt.smallest_normal))
+        return Operands({**self.tensors, equation.target: with_benefit(recorded, exact, moved)}), hidden
 
     @property
     def tensors(self) -> dict[str, Array]:

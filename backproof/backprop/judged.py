@@ -138,8 +138,10 @@ class StepJudge:
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
         if check.verdict is Verdict.ROUNDING and check.vacuous >= check.residuals.elements:
-            small = f"or so small that in {dtype.name} zero would pass"
-            self._unchecked[target] = f"its operands are zero, {small}: it agrees for nothing"
+            small = f"its operands are zero, or so small that in {dtype.name} zero would pass"
+            open_ = "what its recomputed operands leave open is more than its values"
+            why = small if self._step.uncertain.keys().isdisjoint(check.equation.rule.operands) else open_
+            self._unchecked[target] = f"{why}: it agrees for nothing"
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
@@ -182,8 +184,9 @@ class StepJudge:
         dtype = self._format(equation)
         context, fmt = self._context(dtype), format_of(dtype)
         self._operands = operands = Operands(step.tensors, self._operands)
-        operands = step.benefited(equation, operands, fmt, context)
-        return check_equation(equation, operands, fmt, context), operands, dtype
+        operands, hidden = step.benefited(equation, operands, fmt, context)
+        check = check_equation(equation, operands, fmt, context)
+        return replace(check, vacuous=max(check.vacuous, hidden)), operands, dtype
 
     def _recomputed(self, equation: Equation) -> str:
         names = [name for name in equation.rule.operands if name in self._step.derived and name[0] != "b"]
