@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 LINES = 16
 """Rows and columns of the elements on which a candidate is screened."""
-SMALL = 64
+SMALL = 16
 """Elements up to which every candidate is tried on all of them."""
 BEYOND = 4.0
 """Lengths of what is allowed from which a candidate is refused: what is allowed grows with an array's largest element,
