@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import backproof
-from backproof.diagnosis.screen import SMALL
 from benchmarks.random_steps import Case, arrays_of
 
 explaining = import_module("backproof.diagnosis.explain")
@@ -40,7 +39,7 @@ def test_noise_everywhere_is_not_compared_with_every_pair(tried):
     result = judged(q)
     assert len(result.failures) == len(result.coverage.checked) and not any(f.explanations for f in result.failures)
     # The right value with a factor, and what few elements cannot refuse: one or two an equation and convention.
-    assert len([size for size in tried if size > SMALL]) < 6 * len(result.failures)
+    assert len([size for size in tried if size > 16]) < 6 * len(result.failures)
 
 
 PAIRS = {
