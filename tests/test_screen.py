@@ -58,3 +58,10 @@ def test_a_pair_of_mistakes_is_found_among_thousands(name):
     q[name] = make({key: array.astype(np.float64) for key, array in q.items()}).astype(np.float32)
     failure = next(failure for failure in judged(q).failures if failure.equation == name)
     assert any(set(found.name.split(" + ")) == names for found in failure.explanations), failure
+
+
+def test_what_is_too_large_to_be_judged_has_no_name():
+    """Its unit overflows: every candidate would be within it."""
+    q = {name: array if name == "Y" else array.astype(np.float64) * 1e300 for name, array in arrays_of(DEEP).items()}
+    failures = judged(q).failures
+    assert "overflow" in failures[0].message and not failures[0].explanations

@@ -45,6 +45,8 @@ def explain(case: Case, fmt: Format, unit: Array) -> list[Explanation]:
     Args:
         unit: of the equation itself at the elements that are looked at, u included.
     """
+    if not np.isfinite(unit).all():
+        return []  # what may be off by anything is explained by anything
     with np.errstate(all="ignore"):
         found = list(_fitting(case, screened(case, _singles(case), fmt, unit), fmt, unit))
         if not found and case.exact.size >= SPARSE:
