@@ -155,6 +155,14 @@ def test_zero_labels_and_no_learning_rate():
     assert "the learning rate was not given" in result.coverage.unchecked["W1_next"]
 
 
+@pytest.mark.parametrize("kind", ["b", "W"])
+def test_a_wrong_gradient_without_its_parameter(kind):
+    arrays = {key: array for key, array in Q.items() if not key.startswith(kind) or key == "W2"}
+    arrays[f"d{kind}1"] = Q[f"d{kind}1"] + np.arange(5.0)[:, None]
+    result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
+    assert [failure.equation for failure in result.failures] == [f"d{kind}1"]
+
+
 def test_the_previous_step_names_what_was_never_reset():
     earlier = arrays_of(replace(CASE, seed=4))
     arrays = {**Q, "dW2": Q["dW2"] + earlier["dW2"], "db1": Q["db1"] + earlier["db1"]}

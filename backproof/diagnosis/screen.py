@@ -94,9 +94,10 @@ def _near(case: Case, arrays: Sequence[Array], grid: Any, fmt: Format, unit: Arr
 
 def _without_parameter(case: Case, values: Array, r: Array, able: Array, grid: Any) -> tuple[Array, Array]:
     """Candidates and recorded values with their part along W (or b) taken out, where a decay may have been added."""
-    if case.target[:2] not in ("dW", "db"):
+    parameter = case.get(case.target[1:]) if case.target[:2] in ("dW", "db") else None
+    if parameter is None:
         return values, r
-    w = case.cut(case[case.target[1:]])[grid].ravel()[able]
+    w = case.cut(parameter)[grid].ravel()[able]
     square = float(w @ w)
     if not square:
         return values, r

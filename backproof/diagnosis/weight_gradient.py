@@ -85,9 +85,9 @@ def samples(case: Case) -> list[Part]:
 
 
 def _sides(case: Case) -> list[Part]:
-    n, W = case.layer, case[f"W{case.layer}"]
+    n, (units, inputs) = case.layer, case.whole_exact().shape
     right = Part("", "", np.zeros(1, bool))
-    if W.shape[0] != W.shape[1]:
+    if units != inputs:
         return [right]
     return [right, Part("transposed", f"{case.target} is transposed: {case.below}·dZ{n}ᵀ", np.ones(1, bool))]
 
