@@ -17,7 +17,7 @@ class Check:
 
     Attributes:
         residuals: the worst element, the spread, the suspects.
-        vacuous: elements whose operands are all zero; they agree for nothing.
+        vacuous: elements whose operands are all zero or so small that the floor hides them; they agree for nothing.
         ceiling: units that no rounding can pass (the largest over the elements).
         slope: fitted δ of ``recorded = (1 + δ) exact`` of a product, or None where it is not fitted.
         message: one sentence; empty when rounding explains everything without a second opinion.

@@ -21,8 +21,9 @@ from backproof.evaluation import EXACT, Context, Evaluation, Formula, summed
 Array = NDArray[Any]
 
 
-def _same(exact: Array, recorded: Array, context: Context, vacuous: int = 0) -> Evaluation:
-    """No rounding at all. An exact 0 is a real check (ReLU below 0), unless nothing came in."""
+def _same(exact: Array, recorded: Array, context: Context, operand: Array) -> Evaluation:
+    """No rounding at all. An exact 0 is a real check (ReLU below 0), unless no more came in than the floor hides."""
+    vacuous = int(np.count_nonzero(np.abs(operand) <= 4 * context.tau))
     if np.array_equal(exact, recorded):
         return Evaluation(exact, np.abs(exact), EXACT, 4 * context.tau, vacuous)
     return Evaluation(exact, _magnitude(exact, recorded), EXACT, 4 * context.tau, vacuous)
@@ -30,12 +31,12 @@ def _same(exact: Array, recorded: Array, context: Context, vacuous: int = 0) -> 
 
 def relu(recorded: Array, context: Context, Z: Array) -> Evaluation:
     """``max(z, 0)``: exact."""
-    return _same(np.maximum(Z, 0), recorded, context)
+    return _same(np.maximum(Z, 0), recorded, context, Z)
 
 
 def identity(recorded: Array, context: Context, Z: Array) -> Evaluation:
     """``z``: exact."""
-    return _same(Z, recorded, context)
+    return _same(Z, recorded, context, Z)
 
 
 def leaky_relu(recorded: Array, context: Context, Z: Array) -> Evaluation:
@@ -126,7 +127,7 @@ def binary_cross_entropy(recorded: Array, context: Context, Z: Array, Y: Array) 
 def through_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:
     """``dA`` where z > 0, else 0: exact. At z = 0 anything from 0 to dA is a subgradient and accepted."""
     exact = _at_kink(np.where(Z > 0, dA, 0.0), recorded, dA, Z, 0.0)
-    return _same(exact, recorded, context, int(np.count_nonzero(dA == 0)))
+    return _same(exact, recorded, context, dA)
 
 
 def through_leaky_relu(recorded: Array, context: Context, dA: Array, Z: Array) -> Evaluation:
@@ -158,7 +159,7 @@ def through_sigmoid(recorded: Array, context: Context, dA: Array, A: Array) -> E
 
 def through_identity(recorded: Array, context: Context, dA: Array) -> Evaluation:
     """``dA``: exact."""
-    return _same(dA, recorded, context, int(np.count_nonzero(dA == 0)))
+    return _same(dA, recorded, context, dA)
 
 
 def through_softmax(recorded: Array, context: Context, dA: Array, A: Array) -> Evaluation:

@@ -15,7 +15,7 @@ from backproof.loss_check import check_loss
 from backproof.operands import Operands
 from backproof.parallel import blocks, in_parallel
 from backproof.residuals import Residuals
-from backproof.rounding import Format
+from backproof.rounding import NEAR, Format
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
@@ -31,18 +31,18 @@ def check_elementwise(
         return _loss(equation, rule, operands, fmt, context, step)
     keep_columns = rule.formula in ("gradient_descent", "decayed_descent")
 
-    def judge(block: slice) -> tuple[Residuals, int, float]:
+    def judge(block: slice) -> tuple[Residuals, float]:
         recorded = operands.columns(equation.target, block)
         value = formula(recorded, context, *(operands.columns(name, block) for name in rule.operands))
         return _judged(recorded, value, fmt, keep_columns)
 
-    residuals, vacuous, ceiling = Residuals(shape, keep_columns), 0, 0.0
+    residuals, ceiling = Residuals(shape, keep_columns), 0.0
     parts = blocks(*shape)
-    for block, (part, empty, top) in zip(parts, in_parallel(judge, parts), strict=True):
+    for block, (part, top) in zip(parts, in_parallel(judge, parts), strict=True):
         residuals.merge(part, block.start)
-        vacuous, ceiling = vacuous + empty, max(ceiling, top)
+        ceiling = max(ceiling, top)
     verdict, message = _elementwise_verdict(residuals)
-    return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)
+    return Check(step, equation, verdict, residuals, residuals.vacuous, ceiling, None, message)
 
 
 def _loss(equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: Context, step: int) -> Check:
@@ -54,26 +54,35 @@ def _loss(equation: Equation, rule: Elementwise, operands: Operands, fmt: Format
     return check_loss(equation, operands.recorded(equation.target), value.terms, fmt, step)
 
 
-def _judged(recorded: Array, value: Evaluation, fmt: Format, keep_columns: bool) -> tuple[Residuals, int, float]:
-    """Residuals of one block, its vacuous elements, its highest ceiling."""
+def _judged(recorded: Array, value: Evaluation, fmt: Format, keep_columns: bool) -> tuple[Residuals, float]:
+    """Residuals of one block, and its highest ceiling."""
     residuals = Residuals(recorded.shape, keep_columns)
     exact, scale = np.reshape(value.exact, recorded.shape), np.reshape(value.unit, recorded.shape)
     # What involves no rounding is exact in float64 too: the yardstick needs no allowance of its own.
     exactly = np.asarray(value.budget) == EXACT
     budget = np.where(exactly, 1.0, doubling(fmt)) * value.budget
     ceiling = np.where(exactly, 1.0, CEILING) * budget
-    vacuous = int(np.count_nonzero(scale == 0)) if value.vacuous is None else value.vacuous
+    u = fmt.unit_roundoff
+    residuals.vacuous = _vacuous(exact, u * budget, scale, value.floor) if value.vacuous is None else value.vacuous
     error = recorded - exact
     if error.any():
         np.abs(error, out=error)
-        unit = fmt.unit_roundoff * scale
+        unit = u * scale
         allowed = unit * budget
         allowed += value.floor
         unit += value.floor / CEILING
         residuals.add(recorded, exact, error / unit, np.divide(error, allowed, out=allowed), ceiling)
     else:
         residuals.agree(recorded)
-    return residuals, vacuous, float(np.max(ceiling))
+    return residuals, float(np.max(ceiling))
+
+
+def _vacuous(exact: Array, budget: Array, scale: Array, floor: Array | float) -> int:
+    """Elements near the floor whose exact value is less than what is allowed; ``budget`` has its factor u."""
+    if float(scale.min()) * float(np.min(budget)) > (NEAR - 1) * float(np.max(floor)):
+        return 0
+    allowed = scale * budget + floor
+    return int(np.count_nonzero((allowed <= NEAR * floor) & (np.abs(exact) <= allowed)))
 
 
 def _elementwise_verdict(residuals: Residuals) -> tuple[Verdict, str]:

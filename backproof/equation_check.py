@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from backproof import elementwise
 from backproof.check import Check
 from backproof.diagnosis import explain, samples_of, shape_of_residual, thinned
+from backproof.diagnosis.candidate import ALL
+from backproof.diagnosis.remaining import MARGIN
 from backproof.elementwise_check import check_elementwise
 from backproof.equations import Equation, Product, equations
 from backproof.evaluation import Context, Evaluation
@@ -83,13 +85,21 @@ class EquationChecker:
         return diagnosed(check, self._network, operands, self._format, context)
 
 
-def diagnosed(check: Check, network: Network, operands: Operands, fmt: Format, context: Context) -> Check:
-    """The same check with the explanations of its failure."""
+def diagnosed(
+    check: Check, network: Network, operands: Operands, fmt: Format, context: Context, open_: Array | None = None
+) -> Check:
+    """The same check with the explanations of its failure.
+
+    Args:
+        open_: how far recomputed operands may have moved the target, element by element.
+    """
     equation, suspects = check.equation, check.residuals.suspects
     worst = suspects[:WORST, 2].astype(np.int64) if len(suspects) else np.array([check.residuals.index[1]])
     near, columns = samples_of(equation, operands, worst)
     recorded = near.wide(equation.target)
     exact, everywhere = expected(equation, near, fmt, context, recorded)
+    if open_ is not None:
+        everywhere = everywhere + (open_ if columns is ALL else open_[:, columns]) / MARGIN
     case = thinned(network, equation, near, context, exact, recorded, everywhere, operands, columns)
     found = tuple(explain(case, fmt))
     said = "" if found else shape_of_residual(recorded, exact, everywhere)

@@ -82,7 +82,7 @@ class Evaluation:
         unit: without its factor u.
         budget: in units.
         floor: absolute.
-        vacuous: elements that agree for nothing; by default those whose unit is 0.
+        vacuous: elements that agree for nothing, where the exact value does not tell (ReLU's exact zeros).
         terms: of a loss; :mod:`backproof.loss_check` judges it by these, with a unit and a budget of the sum's own.
     """
 

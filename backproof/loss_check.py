@@ -40,7 +40,7 @@ from backproof.equations import Equation
 from backproof.evaluation import CEILING, Terms
 from backproof.inner_products import InnerProducts
 from backproof.residuals import Residuals
-from backproof.rounding import BUDGET, Format, norms
+from backproof.rounding import BUDGET, NEAR, Format, norms
 from backproof.second_opinion import REFUTED, SETTLED
 from backproof.verdict import Verdict
 
@@ -123,19 +123,20 @@ def orders(terms: Terms) -> list[Array]:
 def check_loss(equation: Equation, recorded: Array, terms: Terms, fmt: Format, step: int) -> Check:
     """Judge a loss, as recorded (finite), that is a sum of ``terms``."""
     yardstick, factor = LossYardstick.of(terms, fmt), doubling(fmt)
-    residuals, vacuous = Residuals((1, 1), keep_columns=False), int(not terms.scales.any())
-    unit = yardstick.unit + yardstick.floor / BUDGET
+    residuals, floor = Residuals((1, 1), keep_columns=False), yardstick.floor / BUDGET
+    unit = yardstick.unit + floor
     ceiling = factor * yardstick.ceiling / unit
     if not np.isfinite([terms.loss, unit]).all():
         message = "its terms are so large that they overflow float64; it cannot be judged"
         return Check(step, equation, Verdict.SUSPECT, residuals, 1, ceiling, None, message)
     residual, allowed = abs(float(recorded) - terms.loss), factor * BUDGET
+    residuals.vacuous = int(unit <= NEAR * floor and abs(terms.loss) <= allowed * unit)
     exact, ratio = np.full((1, 1), terms.loss), np.full((1, 1), residual / unit)
     residuals.add(np.full((1, 1), float(recorded)), exact, ratio, ratio / allowed, ceiling)
     verdict, message = Verdict.ROUNDING, ""
     if residuals.over:
         verdict, message = _opinion(residuals, terms, yardstick, allowed * unit, residual, recorded.dtype)
-    return Check(step, equation, verdict, residuals, vacuous, ceiling, None, message)
+    return Check(step, equation, verdict, residuals, residuals.vacuous, ceiling, None, message)
 
 
 def _opinion(

@@ -14,7 +14,7 @@ from backproof.evaluation import Context
 from backproof.operands import Operands
 from backproof.parallel import BLOCK, blocks, in_parallel
 from backproof.residuals import Residuals
-from backproof.rounding import BUDGET, Format
+from backproof.rounding import NEAR, Format
 from backproof.second_opinion import REFUTED, SETTLED, Opinion, Question, consult
 from backproof.slope import slope_verdict
 from backproof.verdict import Verdict
@@ -48,7 +48,8 @@ def check_product(
     question = _question(equation, product, operands, fmt, context, yardstick)
     verdict, message = _product_verdict(question, fmt, residuals)
     slope = residuals.slope()
-    return Check(step, equation, verdict, residuals, yardstick.vacuous, yardstick.ceiling, slope and slope[0], message)
+    ceiling, leaning = yardstick.ceiling, slope and slope[0]
+    return Check(step, equation, verdict, residuals, residuals.vacuous, ceiling, leaning, message)
 
 
 def _sample_by_sample(product: Product, operands: Operands) -> Callable[[slice], Array]:
@@ -104,8 +105,8 @@ def _judged(
     u, factor = fmt.unit_roundoff, doubling(fmt)
     residuals = Residuals(recorded.shape, keep_columns)
     unit = yardstick.unit(slice(None), block)
-    # Subnormal noise has no slope worth fitting.
-    normal = unit > 8 * BUDGET * yardstick.floor if unit.min() <= 8 * BUDGET * yardstick.floor else None
+    # Subnormal noise has no slope worth fitting, and a value that it may hide agrees for nothing.
+    normal = unit > NEAR * yardstick.floor if unit.min() <= NEAR * yardstick.floor else None
     ratio = recorded - exact
     ratio /= unit
     relative = np.divide(exact, unit, out=unit)
@@ -116,6 +117,8 @@ def _judged(
     np.abs(ratio, out=ratio)
     allowed = yardstick.budget(relative, u)
     allowed *= factor
+    if normal is not None:
+        residuals.vacuous = int(np.count_nonzero(~normal & (np.abs(relative) <= allowed)))
     residuals.add(recorded, exact, ratio, np.divide(ratio, allowed, out=allowed), factor * yardstick.ceiling)
     return residuals
 

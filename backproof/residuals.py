@@ -35,6 +35,7 @@ class Residuals:
         suspects: (fraction, row, column) of the elements above the budget; at most :data:`SUSPECTS`, the worst.
         spread: (row, column) of evenly spaced elements above the budget, of each block.
         over: how many elements are above the budget.
+        vacuous: how many agree for nothing: near the floor, with an exact value that is less than what is allowed.
     """
 
     shape: tuple[int, int]
@@ -47,6 +48,7 @@ class Residuals:
     elements: int = 0
     over: int = 0
     beyond: int = 0
+    vacuous: int = 0
     rows: Array = field(init=False)
     columns: Array | None = field(init=False)
     suspects: Array = field(init=False)
@@ -106,6 +108,7 @@ class Residuals:
         self.elements += other.elements
         self.over += other.over
         self.beyond += other.beyond
+        self.vacuous += other.vacuous
         np.maximum(self.rows, other.rows, out=self.rows)
         if self.columns is not None and other.columns is not None:
             self.columns[start : start + len(other.columns)] = other.columns
@@ -139,6 +142,9 @@ class Residuals:
 
 
 def _worst(suspects: Array) -> Array:
+    if len(suspects) > SUSPECTS:  # ordering them all costs more than judging them did
+        least = np.partition(suspects[:, 0], -SUSPECTS)[-SUSPECTS]
+        suspects = suspects[suspects[:, 0] >= least]
     return suspects[np.argsort(-suspects[:, 0], kind="stable")[:SUSPECTS]]
 
 

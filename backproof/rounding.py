@@ -40,6 +40,8 @@ Array = NDArray[Any]
 
 BUDGET = 4.0
 """Units of the budget; see ``docs/rounding.md`` for how it was measured."""
+NEAR = 32.0
+"""Floors up to which an allowed error is near the floor: what it allows is then no measure of rounding."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ class Yardstick:
     inner: int
     ceiling: float
     floor: float
-    unbiased: Array
     decayed: Array | None
 
     @classmethod
@@ -51,13 +50,11 @@ class Yardstick:
         largest = float(row_terms.max() + column_terms.max())
         if product.bias is not None:
             row_terms = row_terms + u * np.abs(operands.wide(product.bias)[:, 0])
-        unbiased = np.ones(len(rows), bool) if product.bias is None else operands.wide(product.bias)[:, 0] == 0
         scale = u / context.divisor if product.divided else u
         decayed = None
         if product.decayed is not None:
             decayed = u * context.weight_decay * np.abs(operands.wide(product.decayed))
-            unbiased = unbiased & (decayed == 0).all(axis=1)
-        return cls(scale * rows, columns, row_terms, column_terms, inner, ceiling, largest, unbiased, decayed)
+        return cls(scale * rows, columns, row_terms, column_terms, inner, ceiling, largest, decayed)
 
     def unit(self, rows: Array | slice, columns: Array | slice) -> Array:
         """Units of the outer grid of slices, or of paired index arrays."""
@@ -80,9 +77,3 @@ class Yardstick:
         if self.ceiling < BUDGET * (1 + 1.01 * np.sqrt(self.inner)):
             np.minimum(budget, self.ceiling, out=budget)
         return np.asarray(budget)
-
-    @property
-    def vacuous(self) -> int:
-        """Elements with a zero row or a zero column, unless a bias other than 0 is there to get right."""
-        nonzero = int(np.count_nonzero(self.rows[self.unbiased])) * int(np.count_nonzero(self.columns))
-        return int(np.count_nonzero(self.unbiased)) * self.columns.size - nonzero

@@ -23,6 +23,13 @@ def refusal(arrays, *said, **others):
     return str(caught.value)
 
 
+def labelled(*fifth):
+    """One-hot labels, and the fifth sample's as said."""
+    Y = Q["Y"].copy()
+    Y[:, 4] = fifth
+    return Y
+
+
 UNUSABLE = {
     "no dict": ([1, 2], ["must be a dict", "list"]),
     "empty": ({}, ["no arrays were given"]),
@@ -43,6 +50,11 @@ UNUSABLE = {
     "labels of another batch": ({**Q, "Y": Q["Y"][:, :5]}, ["Y has shape (3, 5)", "3 x 11"]),
     "a class that is none": ({**Q, "Y": np.full(11, 3)}, ["Y holds the class 3", "0 to 2"]),
     "a tensor without values": ({**Q, "W1": torch.empty((5, 7), device="meta")}, ["W1 is a tensor without plain"]),
+    "a class beyond int64": ({**Q, "Y": np.full(11, 2**63, np.uint64)}, ["Y holds the class 9223372036854775808,"]),
+    "a float beyond int64": ({**Q, "Y": np.full(11, 1e19)}, ["Y holds the class 10000000000000000000,"]),
+    "a mask": ({**Q, "dW1": np.ma.masked_less(Q["dW1"], 0)}, ["dW1 is a masked array", "dW1.filled"]),
+    "two classes at once": ({**Q, "Y": labelled(1, 1, 0)}, ["Y is not one-hot", "sample 4 has 2 ones"]),
+    "no class": ({**Q, "Y": labelled(0, 0, 0).T}, ["Y is not one-hot", "sample 4 has no one", "say the loss"]),
     "a negative class": ({**Q, "Y": np.full(11, -1)}, ["Y holds the class -1"]),
 }
 
@@ -77,12 +89,34 @@ def test_unusable_arrays_are_refused_in_one_line(name):
         ({"activations": 5}, "must be a list of names"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive"),
         ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
+        ({"half": "yes"}, "half must be True or False, not 'yes'"),
+        ({"half": 1}, "half must be True or False, not 1"),
+        ({"places": 3}, "places must be a dict"),
+        ({"places": ["a"]}, "places must be a dict"),
+        ({"places": {"dZ1": 42}}, "places must be a dict"),
+        ({"places": np.zeros(2)}, "places must be a dict"),
+        ({"previous": 3}, "previous must be a dict"),
+        ({"previous": np.zeros(2)}, "previous must be a dict"),
         ({"slope": 3.0}, "slope must lie between 0 and 1"),
         ({"activations": ["relu", "identity"], "loss": "cross_entropy"}, "takes probabilities"),
     ],
 )
 def test_what_is_said_wrongly_is_refused_in_one_line(others, words):
     assert words in refusal(Q, **others)
+
+
+@pytest.mark.parametrize("name", ["loss", "layout", "weights", "reduction", "averaged_in"])
+@pytest.mark.parametrize("value", [3, ["a"], {}, np.nan, np.zeros(2), np.array(["relu", "softmax"]), np.zeros((99, 9))])
+def test_what_is_no_name_is_refused_in_one_line(name, value):
+    message = refusal(Q, **{name: value})
+    assert f"{name} must be a name, not" in message and len(message) < 130
+
+
+def test_labels_of_several_classes_are_welcome_where_another_loss_is_said():
+    case = replace(CASE, activations=("relu", "sigmoid"), loss="binary_cross_entropy")
+    result = backproof.check_backprop(arrays_of(case))
+    assert result.verdict == "rounding"
+    backproof.check_backprop({**Q, "Y": labelled(1, 1, 0)}, loss="mse")
 
 
 @pytest.mark.parametrize("name", ["X", "W1", "b2", "Z1", "A2", "dZ1", "dW2", "loss"])
@@ -118,6 +152,14 @@ def test_zero_labels_and_no_learning_rate():
         del arrays[name]
     result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
     assert "the learning rate was not given" in result.coverage.unchecked["W1_next"]
+
+
+@pytest.mark.parametrize("kind", ["b", "W"])
+def test_a_wrong_gradient_without_its_parameter(kind):
+    arrays = {key: array for key, array in Q.items() if not key.startswith(kind) or key == "W2"}
+    arrays[f"d{kind}1"] = Q[f"d{kind}1"] + np.arange(5.0)[:, None]
+    result = backproof.check_backprop(arrays, ["relu", "softmax"], "cross_entropy")
+    assert [failure.equation for failure in result.failures] == [f"d{kind}1"]
 
 
 def test_the_previous_step_names_what_was_never_reset():

@@ -91,10 +91,29 @@ def test_a_file_that_is_no_text(tmp_path, capsys):
         (["--names", "hidden=Q"], ["'Q' is no quantity"]),
         (["--names", "=A1"], ["--names"]),
         (["--mapping", "nowhere.toml"], ["nowhere.toml"]),
+        (["--timeout", "inf"], ["--timeout inf"]),
+        (["--activations", "foo"], ["--activations", "'foo' of layer 1", "relu"]),
+        (["--activations", "softmax,relu"], ["'softmax' of layer 1"]),
+        (["--activations", ""], ["'' of layer 1"]),
+        (["--loss", "bar"], ["--loss", "'bar'", "cross_entropy"]),
+        (["--learning-rate", "nan"], ["--learning-rate nan"]),
+        (["--learning-rate", "inf"], ["--learning-rate inf"]),
+        (["--learning-rate", "0"], ["--learning-rate 0"]),
+        (["--json", "nowhere/facts.json"], ["--json", "no folder nowhere"]),
+        (["--json", "."], ["--json", "is a folder"]),
     ],
 )
-def test_options(capsys, options, words):
-    traced(capsys, SCRIPTS / "plain_functions.py", *options).refused(*words)
+def test_options_are_refused_before_the_script_is_run(tmp_path, capsys, options, words):
+    script = written(tmp_path, f"open({str(tmp_path / 'ran')!r}, 'w').close()\n" + STEP + "step()\nstep()\n")
+    traced(capsys, script, *options).refused(*words)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"def f(\n", b"x = 1\n\0", b"x = '\xe9'\n"])
+def test_a_script_that_does_not_compile(tmp_path, capsys, content):
+    path = tmp_path / "theirs.py"
+    path.write_bytes(content)
+    traced(capsys, path).refused("theirs.py", "does not compile", "SyntaxError")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +170,13 @@ def test_an_error_after_complete_steps_is_told(tmp_path):
     script = written(tmp_path, STEP + "step()\nstep()\nraise ValueError('diverged')\n")
     steps, ending = run(script)
     assert len(steps) == 2 and ending.said.endswith("theirs.py:19: ValueError: diverged")
+
+
+def test_a_script_that_replaces_what_the_capture_needs(tmp_path):
+    names = ("asarray", "array_equal", "any", "all", "sum", "isclose", "vdot", "errstate", "save", "abs", "isfinite")
+    patch = f"for name in {names}:\n    setattr(np, name, None)\nnp.linalg.norm = None\n"
+    steps, ending = run(written(tmp_path, STEP + patch + "for _ in range(5):\n    step()\n"))
+    assert len(steps) == 3 and ending.how == "enough" and "W2_next" in steps[0].arrays
 
 
 def test_steps_in_a_thread(tmp_path):

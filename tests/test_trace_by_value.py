@@ -123,7 +123,11 @@ SCRIPTS = {
     ),
     "strange weights": (STRANGE_WEIGHTS, ("inner_error * inner", "inner_error * 2 * inner"), {("dZ1", "factor")}),
     "exponentials": (EXPONENTIALS_CALLED_OUTPUT, ("Y) / len(X)", "Y)"), set()),
-    "made twice": (MADE_TWICE, ("db = dscores.sum(axis=0, keepdims=True)", "db = dscores[:1]"), {("db1", "one-sample")}),
+    "made twice": (
+        MADE_TWICE,
+        ("db = dscores.sum(axis=0, keepdims=True)", "db = dscores[:1]"),
+        {("db1", "one-sample")},
+    ),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof import elementwise
+from backproof.backprop.chain import led_there
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
 from backproof.equations import Elementwise, Equation, Product
@@ -22,6 +23,8 @@ Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 
 OUTPUT_ORDER = ("softmax", "sigmoid", "identity", "tanh", "relu", "leaky_relu")
+ERRORS = 6.0
+"""Standard errors of a fitted slope within which a shorter number is taken for it."""
 SLOPE = 0.01
 """Of leaky ReLU, where none was given and none shows in the arrays."""
 
@@ -78,28 +81,50 @@ def _thinned(tensors: Tensors, name: str) -> Array | None:
 
 
 def _constant(over: Array, under: Array) -> float | None:
-    """Least-squares ``over = constant · under``, where that leaves less than a hundredth."""
+    """Least-squares ``over = constant · under``, where that leaves less than a hundredth; the shortest decimal number
+    within the fit's error, for somebody wrote it down.
+    """
     over, under = over.astype(np.float64).ravel(), under.astype(np.float64).ravel()
     square = float(under @ under)
     if not square or not np.isfinite(square):
         return None
     constant = float(over @ under) / square
     left = over - constant * under
-    return constant if float(left @ left) <= 1e-4 * constant**2 * square else None
+    if float(left @ left) > 1e-4 * constant**2 * square:
+        return None
+    error = ERRORS * float(np.sqrt(left @ left / square / left.size))
+    shorter = (float(f"{constant:.{digits}g}") for digits in range(1, 7))
+    return next((short for short in shorter if abs(short - constant) <= error), constant)
 
 
 def inferred(step: Given, slope: float) -> tuple[str, ...]:
     """One activation for each layer: that under which A (or, without A, the next layer's Z) holds on an excerpt; where
-    none does, the nearest to A, of the output the one that goes with the labels.
+    none does, the nearest to A, of the output the one that goes with the labels. Where neither was given, that which
+    leads to the next Z or A that was.
     """
     # The coarsest that a Z or an A is held in: one that was held in float32 by mistake is still a ReLU's.
     dtypes = [step.dtype, *(array.dtype for name, array in step.recorded.items() if name[0] in "ZA")]
     fmt = max(map(format_of, dtypes), key=lambda fmt: fmt.unit_roundoff)
     context = Context(1, float(slope), 0.0, fmt.smallest_normal)
-    return tuple(_of_layer(step, layer, fmt, context) for layer in range(1, step.depth + 1))
+    found: dict[int, str] = {}
+    for layer in range(1, step.depth + 1):
+        if layer not in found:
+            found |= _of_layers(step, layer, fmt, context)
+    return tuple(found[layer] for layer in range(1, step.depth + 1))
 
 
-def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str:
+def _of_layers(step: Given, layer: int, fmt: Format, context: Context) -> dict[int, str]:
+    """Of a layer, and of those after it that are found with it; what shows nowhere is noted as untold."""
+    if (kind := _of_layer(step, layer, fmt, context)) is not None:
+        return {layer: kind}
+    if found := led_there(step.known, layer, step.depth, OUTPUT_ORDER, context):
+        return found
+    step.untold.add(layer)
+    return {layer: "relu"}
+
+
+def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | None:
+    """None of a hidden layer whose Z is known, where neither its A nor the next Z tells."""
     tensors, output = step.known, layer == step.depth
     names = OUTPUT_ORDER if output else HIDDEN_ACTIVATIONS
     Z, A = tensors.get(f"Z{layer}"), tensors.get(f"A{layer}")
@@ -107,14 +132,14 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str:
     if Z is None:
         return usual
     if A is None:
-        return next(_feeding(tensors, layer, names, fmt, context), usual)
+        return next(_feeding(tensors, layer, names, fmt, context), usual if output else None)
     if A.shape != Z.shape or not np.isfinite(A).all():
         return usual
     for name in names:
         equation = Equation(f"A{layer}", layer, Elementwise(name, (f"Z{layer}",)), "")
         # A Z that was recomputed is not the one that was used, to the last bit.
-        given = step.benefited(equation, Operands(step.tensors), fmt, context).recorded(f"A{layer}")
-        if holds(equation, {**tensors, f"A{layer}": given}, fmt, context):
+        given, _ = step.benefited(equation, Operands(step.tensors), fmt, context)
+        if holds(equation, {**tensors, f"A{layer}": given.recorded(f"A{layer}")}, fmt, context):
             return name
     return (
         usual

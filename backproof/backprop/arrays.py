@@ -26,7 +26,8 @@ def taken(arrays: Mapping[str, Any]) -> dict[str, Array]:
     NumPy, PyTorch and JAX arrays, numbers and lists of numbers are taken. Integers stay integers in Y and X only.
 
     Raises:
-        BackproofError: for what is no mapping, an unknown key, and values that are no numbers or have too many axes.
+        BackproofError: for what is no mapping, an unknown key, and values that are no numbers, are masked, or have too
+            many axes.
     """
     if not isinstance(arrays, Mapping):
         raise BackproofError(f"arrays must be a dict like {{'X': X, 'W1': W1, ...}}, not a {type(arrays).__name__}")
@@ -53,6 +54,8 @@ def _unknown(key: object, arrays: Mapping[str, Any]) -> str:
 
 
 def _array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise BackproofError(f"{name} is a masked array, and its mask would be lost; give {name}.filled(...) instead")
     if hasattr(value, "detach"):  # a PyTorch tensor, without importing PyTorch
         value = _from_torch(name, value)
     try:

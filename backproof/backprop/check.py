@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.backprop import activations as names
+from backproof.backprop import said
 from backproof.backprop.arrays import taken
-from backproof.backprop.convention import Convention, Wanted, candidates, depends, failing, nearest
+from backproof.backprop.convention import Convention, Wanted, candidates, dependents, failing, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
 from backproof.backprop.rate import fitted_rate, with_rate
@@ -68,30 +69,24 @@ def check_backprop(
         verdict, failures with their explanations, coverage, and what was inferred of all that is None above.
 
     Raises:
-        BackproofError: for input from which no network can be inferred, unknown names, and where nothing can be
-            checked.
+        BackproofError: for input from which no network can be inferred, unknown names, values of a wrong type or out of
+            range, and where nothing can be checked.
     """
-    _numbers(slope=slope, learning_rate=learning_rate, weight_decay=weight_decay)
+    said.numbers(slope=slope, learning_rate=learning_rate, weight_decay=weight_decay)
+    said.names(loss=loss, layout=layout, weights=weights, reduction=reduction, averaged_in=averaged_in)
+    said.truth(half=half)
+    made, earlier = said.places(places), said.previous(previous)
     wanted = Wanted(loss, reduction, averaged_in, half)
     step = given(taken(arrays), layout, weights)
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
         choice = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
-        judge = partial(StepJudge, places=places or {}, earlier=_gradients(step, previous or {}), forward={})
+        judge = partial(StepJudge, places=made, earlier=_gradients(step, earlier), settled={}, explained={})
         result = _under_the_likeliest(step, choice, weight_decay is None, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])
         raise BackproofError(f"nothing could be checked ({reasons}); give the operands of at least one equation")
     return result
-
-
-def _numbers(**said: Any) -> None:
-    """Refuse what is no number; the network's specification refuses numbers out of range."""
-    for name, value in said.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | np.number)):
-            raise BackproofError(f"{name} must be a number, not {value!r}")
-    if said["learning_rate"] is not None and not said["learning_rate"] > 0:
-        raise BackproofError(f"learning_rate must be positive, not {said['learning_rate']}")
 
 
 Judge = Callable[[Given, Convention], StepJudge]
@@ -130,7 +125,8 @@ def _under_the_simplest(
         result = judge(_under(step, convention, choice), convention).result()
         found.append(result)
         # A tie is worth breaking only where another convention could explain more with less.
-        if result.explained or not any(depends(failure.equation, step.depth) for failure in result.failures):
+        told = dependents(convention, step)
+        if result.explained or told.isdisjoint(failure.equation for failure in result.failures):
             break
     return min(found, key=lambda result: result.burden)
 
@@ -161,12 +157,13 @@ def _conventions(
     found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
         kinds = names.inferred(step, found)
-        step.said.append(f"activations {', '.join(kinds)}")
+        step.said.append(f"activations {', '.join(step.named(kinds))}")
     else:
         kinds = names.checked(activations, step.depth)
     if slope is None and step.slope is not None and "leaky_relu" in kinds:
         step.said.append(f"slope {found:g}")
     step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
+    said.labels(step, kinds[-1], wanted.loss)
     labels = step.labels or ("binary" if kinds[-1] == "sigmoid" else "one_hot" if kinds[-1] == "softmax" else "real")
     others = {"slope": found, "learning_rate": rate or 1.0, "weight_decay": weight_decay or 0.0}
     choice = list(candidates(wanted, step.orientation.sizes, kinds, labels, **others))

@@ -169,8 +169,9 @@ def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Itera
     """
     network, forms = convention.network, convention.forms(step.recorded)
     here = _filled(convention, step, forms)
+    told = dependents(convention, step)
     for target, rules in forms.items():
-        if not step.given(target) or not depends(target, network.depth):
+        if not step.given(target) or target not in told:
             continue
         dtype = step.recorded[target].dtype
         context = convention.context(dtype, step.orientation.samples, target)
@@ -184,12 +185,12 @@ def _judged(convention: Convention, step: Given, seen: dict[Any, bool]) -> Itera
 
 
 def _filled(convention: Convention, step: Given, forms: Mapping[str, Sequence[Equation]]) -> Given:
-    """The step with what is absent of the output's dA and dZ, and of the updates' gradients, recomputed under the
-    convention.
+    """The step with what is absent of the output's dA and dZ, of the deltas on the way to the first derivative that was
+    given, and of the updates' gradients, recomputed under the convention.
     """
     network, L = convention.network, convention.network.depth
     updated = {f"d{name.removesuffix('_next')}" for name in step.recorded if name.endswith("_next")}
-    wanted = {f"dA{L}", f"dZ{L}"} | (updated if step.rate is not None else set())
+    wanted = {f"dA{L}", f"dZ{L}"} | _until_given(forms, step) | (updated if step.rate is not None else set())
     absent = [name for name in forms if name in wanted and name not in step.recorded]
     if not absent:
         return step
@@ -203,12 +204,29 @@ def _filled(convention: Convention, step: Given, forms: Mapping[str, Sequence[Eq
 def _holds(equation: Equation, step: Given, fmt: Format, context: Context) -> bool:
     tensors = step.tensors
     if not step.uncertain.keys().isdisjoint(equation.rule.operands):
-        moved = step.benefited(equation, Operands(tensors), fmt, context)
+        moved, _ = step.benefited(equation, Operands(tensors), fmt, context)
         tensors = {**tensors, equation.target: moved.recorded(equation.target)}
     return holds(equation, tensors, fmt, context)
 
 
-def depends(target: str, depth: int) -> bool:
-    """Whether a constant of the convention stands in the target's equation, or in an absent operand of it."""
-    first = ("loss", f"dA{depth}", f"dZ{depth}", f"dA{depth - 1}")
-    return target in first or target[:2] in ("dW", "db") or target.endswith("_next")
+def _until_given(forms: Mapping[str, Sequence[Equation]], step: Given) -> set[str]:
+    """The absent deltas before the first derivative that was given, in the order of computation."""
+    absent: set[str] = set()
+    for name in forms:
+        if name[0] == "d" and name in step.recorded:
+            return absent
+        if name[:2] in ("dZ", "dA"):
+            absent.add(name)
+    return set()
+
+
+def dependents(convention: Convention, step: Given) -> set[str]:
+    """Targets in whose equation a constant of the convention stands, or in an absent operand of it."""
+    network, found = convention.network, set[str]()
+    first = ("loss", f"dA{network.depth}", f"dZ{network.depth}")
+    for target, rules in convention.forms(step.recorded).items():
+        absent = {name for rule in rules for name in rule.rule.operands if name not in step.recorded}
+        constant = target in first or target[:2] in ("dW", "db") or target.endswith("_next")
+        if constant or not absent.isdisjoint(found):
+            found.add(target)
+    return found

@@ -37,11 +37,14 @@ def derive(
 ) -> tuple[Array, Array]:
     """Value of an absent target, and its uncertainty: what its operands' does to it, and its own budget."""
     exact, unit = expected(equation, operands, fmt, context, np.zeros(shape))
-    budget = _budget(equation, operands, fmt, context, exact, unit)
+    budget = own_budget(equation, operands, fmt, context, exact, unit)
     return exact, effect(equation, operands, uncertain, context, exact) + budget
 
 
-def _budget(equation: Equation, operands: Operands, fmt: Format, context: Context, exact: Array, unit: Array) -> Array:
+def own_budget(
+    equation: Equation, operands: Operands, fmt: Format, context: Context, exact: Array, unit: Array
+) -> Array:
+    """What the equation's budget allows, element by element; 0 where nothing rounds."""
     rule = equation.rule
     if isinstance(rule, Product):
         yardstick = Yardstick.of(rule, operands, fmt, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backproof.backprop import orientation as lying
 from backproof.backprop.arrays import depth as depth_of
-from backproof.backprop.derived import derive, effect, with_benefit
+from backproof.backprop.derived import derive, effect, own_budget, with_benefit
 from backproof.backprop.excerpt import holds
 from backproof.backprop.orientation import Orientation
 from backproof.equation_check import context_of, expected
@@ -38,6 +38,7 @@ class Given:
         uncertain: bounds on how far each of those may be from what the implementation used.
         said: what was assumed, one sentence each.
         rate: the learning rate, or None where it is not known: then no update can be checked.
+        untold: hidden layers whose activation was not given and shows nowhere.
         slope: of leaky ReLU, or None where it is not known: then nothing that needs it can be.
     """
 
@@ -52,6 +53,7 @@ class Given:
     rate: float | None = None
     slope: float | None = None
     _finite: dict[int, tuple[Array, bool]] = field(default_factory=dict, repr=False)
+    untold: set[int] = field(default_factory=set)
 
     @property
     def depth(self) -> int:
@@ -78,7 +80,9 @@ class Given:
 
     def obstacle(self, equation: Equation) -> str:
         """Why an equation cannot be evaluated, in words; empty where it can."""
-        rule = equation.rule
+        rule, layer = equation.rule, equation.layer
+        if layer in self.untold and equation.target in (f"A{layer}", f"dZ{layer}"):
+            return f"the activation of layer {layer} was not given and shows nowhere"
         if isinstance(rule, Elementwise) and rule.formula.endswith("leaky_relu") and self.slope is None:
             return "the slope of leaky ReLU was not given and shows nowhere"
         if equation.target.endswith("_next") and self.rate is None:
@@ -105,23 +109,37 @@ class Given:
         self.uncertain[equation.target] = uncertainty + fmt.unit_roundoff * np.abs(value) + fmt.smallest_normal
         return True
 
-    def benefited(self, equation: Equation, operands: Operands, fmt: Format, context: Context) -> Operands:
-        """The operands with a target that has the benefit of what recomputed operands leave open."""
+    def benefited(self, equation: Equation, operands: Operands, fmt: Format, context: Context) -> tuple[Operands, int]:
+        """The operands with a target that has the benefit of what recomputed operands leave open, and how many of its
+        elements are no larger than that and their own rounding: they agree for nothing.
+        """
         if self.uncertain.keys().isdisjoint(equation.rule.operands):
-            return operands
+            return operands, 0
         recorded = operands.wide(equation.target)
-        exact, _ = expected(equation, operands, fmt, context, recorded)
+        exact, unit = expected(equation, operands, fmt, context, recorded)
         moved = effect(equation, operands, self.uncertain, context, exact)
-        return Operands({**self.tensors, equation.target: with_benefit(recorded, exact, moved)})
+        budget = own_budget(equation, operands, fmt, context, exact, unit)
+        hidden = int(np.count_nonzero(np.abs(exact) <= moved + budget + 4 * fmt.smallest_normal))
+        return Operands({**self.tensors, equation.target: with_benefit(recorded, exact, moved)}), hidden
 
     @property
     def tensors(self) -> dict[str, Array]:
         """All that is known, with an X, which tells the number of samples."""
         return {"X": np.zeros((1, self.orientation.samples)), **self.known}
 
+    def named(self, activations: Sequence[str]) -> list[str]:
+        """The activations as one says them, ``unknown`` where they are."""
+        return ["unknown" if layer in self.untold else name for layer, name in enumerate(activations, 1)]
+
     def copy(self) -> Given:
         """The same arrays; what is recomputed in one of the two does not show in the other."""
-        return replace(self, derived=dict(self.derived), uncertain=dict(self.uncertain), said=list(self.said))
+        return replace(
+            self,
+            derived=dict(self.derived),
+            uncertain=dict(self.uncertain),
+            said=list(self.said),
+            untold=set(self.untold),
+        )
 
 
 def given(arrays: Mapping[str, Array], layout: str | None, weights: str | None) -> Given:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.backprop.convention import Convention
+from backproof.backprop.convention import Convention, dependents
 from backproof.backprop.given import Given
 from backproof.backprop.kinks import kink_note
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
@@ -20,7 +20,7 @@ from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
 from backproof.equation_check import check_equation, diagnosed, expected
-from backproof.equations import Elementwise, Equation
+from backproof.equations import ONES, Elementwise, Equation, Product
 from backproof.evaluation import Context
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
@@ -40,7 +40,8 @@ class StepJudge:
         convention: the network and where its 1/m stands.
         places: where arrays were made.
         earlier: gradients of the step before, canonical form, for the explanations.
-        forward: the checks of Z and A, in which no convention stands, of judges of the same arrays; added to.
+        settled: checks in which no convention stands, of judges of the same arrays; added to.
+        explained: checks with their explanations, of equations that are the same under several conventions.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class StepJudge:
         convention: Convention,
         places: Mapping[str, str],
         earlier: Mapping[str, Array],
-        forward: dict[str, Checked],
+        settled: dict[str, Checked],
+        explained: dict[Any, Check],
     ) -> None:
         self._step, self._convention, self._places = step, convention, places
+        self._explained, self._dependents = explained, dependents(convention, step)
         self._earlier = {PREVIOUS.format(name): array for name, array in earlier.items()}
         self._network = convention.network
         self._forms = convention.forms(step.recorded)
@@ -61,7 +64,7 @@ class StepJudge:
         self._unchecked: dict[str, str] = {}
         self._notes: list[str] = []
         self._operands: Operands | None = None
-        self._forward, self._backward = forward, dict[str, Checked]()
+        self._settled, self._own = settled, dict[str, Checked]()
 
     def passes(self) -> bool:
         """Whether nothing fails; it is looked no further than to the first failure, and nothing is explained."""
@@ -99,7 +102,7 @@ class StepJudge:
         verdict = "bug" if "bug" in verdicts else "suspect" if verdicts else "rounding"
         coverage = Coverage(tuple(self._checked), self._unchecked)
         network = self._network
-        name = f"{network.architecture}, {', '.join(network.activations)}, {network.loss}; m = "
+        name = f"{network.architecture}, {', '.join(step.named(network.activations))}, {network.loss}; m = "
         name += f"{step.orientation.samples}, {step.dtype.name}"
         said = tuple(step.said)
         return BackpropResult(
@@ -150,7 +153,7 @@ class StepJudge:
 
     def _best(self, target: str, usable: list[Equation]) -> Checked:
         """The check of the form that comes nearest; of those that fail alike, the preferred."""
-        known = self._forward if target[0] in "ZA" else self._backward
+        known = self._own if target in self._dependents else self._settled
         if target not in known:
             judged = []
             for equation in usable:
@@ -166,13 +169,14 @@ class StepJudge:
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
         if check.verdict is Verdict.ROUNDING and check.vacuous >= check.residuals.elements:
-            self._unchecked[target] = "all its operands are zero: it agrees for nothing"
+            small = f"its operands are zero, or so small that in {dtype.name} zero would pass"
+            open_ = "what its recomputed operands leave open is more than its values"
+            why = small if self._step.uncertain.keys().isdisjoint(check.equation.rule.operands) else open_
+            self._unchecked[target] = f"{why}: it agrees for nothing"
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
-            known = {name: operands.recorded(name) for name in operands.names()}
-            operands = Operands({**known, **self._earlier})
-            check = _mild(diagnosed(check, self._network, operands, format_of(dtype), self._context(dtype, target)))
+            check = _mild(self._diagnosed(check, operands, dtype))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
@@ -180,14 +184,40 @@ class StepJudge:
             self._notes.append(note)
         self._lines.append(line_of(check.equation.text, check, target, recorded))
 
+    def _diagnosed(self, check: Check, operands: Operands, dtype: np.dtype[Any]) -> Check:
+        """The check with its explanations, which are looked for once where no convention stands in them."""
+        key = self._key(check.equation, dtype)
+        if key is not None and key in self._explained:
+            return self._explained[key]
+        target = check.equation.target
+        # A mistake is looked for in what was recorded; what recomputed operands leave open is allowed beside it.
+        raw = self._step.recorded[target]
+        open_ = np.abs(raw - operands.wide(target)) if operands.recorded(target) is not raw else None
+        known = {name: operands.recorded(name) for name in operands.names()}
+        whole = Operands({**known, **self._earlier, target: raw})
+        found = diagnosed(check, self._network, whole, format_of(dtype), self._context(dtype, target), open_)
+        if key is not None:
+            self._explained[key] = found
+        return found
+
+    def _key(self, equation: Equation, dtype: np.dtype[Any]) -> Any:
+        """Equations of one key have the same operands and constants; None where that is not known."""
+        if equation.target not in self._dependents:
+            return equation
+        rule, context = equation.rule, self._context(dtype, equation.target)
+        if not isinstance(rule, Product) or not set(rule.operands) <= {*self._step.recorded, ONES}:
+            return None
+        return equation, context.divisor if rule.divided else 1, context.step_size, context.weight_decay
+
     def _check(self, equation: Equation) -> Checked:
         """The check of one form, with the benefit of what recomputed operands leave open."""
         step = self._step
         dtype = self._format(equation)
         context, fmt = self._context(dtype, equation.target), format_of(dtype)
         self._operands = operands = Operands(step.tensors, self._operands)
-        operands = step.benefited(equation, operands, fmt, context)
-        return check_equation(equation, operands, fmt, context), operands, dtype
+        operands, hidden = step.benefited(equation, operands, fmt, context)
+        check = check_equation(equation, operands, fmt, context)
+        return replace(check, vacuous=max(check.vacuous, hidden)), operands, dtype
 
     def _recomputed(self, equation: Equation) -> str:
         names = [name for name in equation.rule.operands if name in self._step.derived and name[0] != "b"]

@@ -181,10 +181,10 @@ def labels(orientation: Orientation, Y: Array, dtype: np.dtype[Any]) -> tuple[Ar
     """
     n, m = orientation.sizes[-1], orientation.samples
     if Y.size == m and n > 1 and max(Y.shape, default=1) == m and _whole(Y):
+        if Y.min() < 0 or Y.max() >= n:  # before the cast: a uint64 or a float may be more than an int64 holds
+            outside = Y.min() if Y.min() < 0 else Y.max()
+            raise BackproofError(f"Y holds the class {int(outside)}, the output has the units 0 to {n - 1}")
         classes = Y.reshape(1, m).astype(np.int64)
-        if classes.min() < 0 or classes.max() >= n:
-            outside = classes.min() if classes.min() < 0 else classes.max()
-            raise BackproofError(f"Y holds the class {outside}, the output has the units 0 to {n - 1}")
         return (np.arange(n)[:, None] == classes).astype(dtype), "one_hot"
     if Y.size == n * m and 1 in (n, m):
         array = Y.reshape(n, m)

@@ -18,7 +18,9 @@ Array = NDArray[Any]
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """Another delta, other samples, another axis."""
-    yield from crossed(partial(_sum, divided_by(case)), list(deltas(case)), samples(case), list(_axes(case)))
+    yield from crossed(
+        partial(_sum, divided_by(case)), list(deltas(case)), samples(case), list(_axes(case)), most=case.most
+    )
     n, dW = case.layer, case.get(f"dW{case.layer}")
     if dW is not None and len(dW) == len(case.exact):
         text = f"{case.target} is made of the weight gradient: the sum of dW{n} over its inputs"

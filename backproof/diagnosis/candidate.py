@@ -61,7 +61,7 @@ class Candidate:
         return np.asarray(self.value() if callable(self.value) else self.value)
 
 
-def crossed(combine: Callable[..., Array], *sides: Sequence[Part], most: int = 2) -> Iterator[Candidate]:
+def crossed(combine: Callable[..., Array], *sides: Sequence[Part], most: int) -> Iterator[Candidate]:
     """Every choice of one part from each side with one to ``most`` mistakes in it, those with one first."""
     choices = [(sum(bool(part.name) for part in choice), choice) for choice in product(*sides)]
     for wrong, choice in sorted(choices, key=lambda item: item[0]):
@@ -81,6 +81,7 @@ class Case:
         recorded: what was recorded there, in float64.
         unit: of the equation itself there, u included.
         rows, columns: of the target, that are looked at.
+        most: mistakes that are combined in one candidate.
         whole_operands, all_exact: the operands with all samples, and what the equation gives everywhere.
     """
 
@@ -95,6 +96,7 @@ class Case:
     columns: Any = ALL
     whole_operands: Operands | None = None
     all_exact: Array | None = None
+    most: int = 2
 
     def get(self, name: str) -> Array | None:
         """A recorded quantity in float64, or None where the step has none."""

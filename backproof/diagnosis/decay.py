@@ -29,7 +29,9 @@ def found(case: Case, bare: Array) -> Iterator[Found]:
     if kind not in ("dW", "db") or case.target.endswith("_next"):
         return
     name = f"{kind[1]}{case.layer}"
-    parameter, known = case[name], case.context.weight_decay if kind == "dW" else 0.0
+    parameter, known = case.get(name), case.context.weight_decay if kind == "dW" else 0.0
+    if parameter is None:
+        return  # a bias that was not given
     parameter = case.cut(parameter)
     fitted = combination(case.recorded, bare, parameter)
     if fitted is None or bare.size <= 2:

@@ -34,6 +34,12 @@ def found(case: Case, array: Array) -> Iterator[Found]:
     if count < FEWEST or not SHARES[0] <= share <= SHARES[1] or not scale:
         return
     result, numbers = np.where(kept, scale * array, 0.0), {"dropped": share, "scale": scale}
+    for word, axis in (("sample", 0), ("unit", 1)):
+        if _whole_lines(able, dropped, axis):
+            if abs(scale - 1) < 1e-4:
+                text = f"{case.target} is zero for whole {word}s ({share:.0%} of its elements), and right elsewhere"
+                yield f"{word}s-zeroed", text, np.where(kept, array, 0.0), 1, numbers
+            return
     text = f"{share:.0%} of the elements of {case.target} are zero and the others {scale:.4g} times what they should be"
     if case.target.startswith("d") and (own := _scale_forward(case, dropped, able)) is not None:
         if abs(own / scale - 1) > 1e-4:
@@ -44,6 +50,13 @@ def found(case: Case, array: Array) -> Iterator[Found]:
             return
         text += f", as in A{case.layer}"
     yield "dropout", f"dropout is on: {text}{_reading(share, scale)}", result, 1, numbers
+
+
+def _whole_lines(able: Array, dropped: Array, axis: int) -> bool:
+    """Whether all that is dropped is in samples (axis 0) or units of which nothing is left: no dropout does that."""
+    hit = dropped.any(axis=axis)
+    of, left = able.sum(axis=axis)[hit], (able & ~dropped).sum(axis=axis)[hit]
+    return not left.any() and bool((of > 1).any())
 
 
 def _reading(share: float, scale: float) -> str:

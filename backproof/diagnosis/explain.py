@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, groupby
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,12 @@ from backproof.diagnosis import (
 from backproof.diagnosis.candidate import JOIN, Candidate, Case
 from backproof.diagnosis.closing import closings
 from backproof.diagnosis.explanation import Explanation
-from backproof.equations import Elementwise, Product
+from backproof.diagnosis.remaining import remaining
+from backproof.diagnosis.screen import screened, screened_pairs
 from backproof.rounding import Format
 
 Array = NDArray[Any]
 
-MARGIN = 8.0
-"""Units that a candidate may be off by, in those of its own size: twice a product's budget."""
-CANCELLING = ("through_tanh", "through_sigmoid")
 SPARSE = 4
 """Elements from which two wrong operands at once are believed."""
 
@@ -43,13 +42,21 @@ def explain(case: Case, fmt: Format) -> list[Explanation]:
     Those with fewer mistakes and fitted constants go first, then the order in which a family lists them (the commonest
     mistake first). Two wrong operands at once are tried only where no single one explains it, alone or with a constant.
     """
+    if not np.isfinite(case.unit).all():
+        return []  # what may be off by anything is explained by anything
     with np.errstate(all="ignore"):
-        for mistakes, candidates in groupby(_ordered(case), key=lambda candidate: max(candidate.mistakes, 1)):
-            if mistakes > 1 and case.exact.size < SPARSE:
-                break
-            if found := list(_fitting(case, candidates, fmt)):
-                return sorted(_unique(found), key=lambda explanation: explanation.assumed)
-    return []
+        found = list(_fitting(case, screened(case, _singles(case), fmt), fmt))
+        if not found and case.exact.size >= SPARSE:
+            found = list(_fitting(case, screened_pairs(case, _pairs, fmt), fmt))
+        return sorted(_unique(found), key=lambda explanation: explanation.assumed)
+
+
+def _singles(case: Case) -> list[Candidate]:
+    return [candidate for candidate in _ordered(replace(case, most=1)) if candidate.mistakes <= 1]
+
+
+def _pairs(case: Case) -> list[Candidate]:
+    return [candidate for candidate in _ordered(case) if candidate.mistakes > 1]
 
 
 def _ordered(case: Case) -> list[Candidate]:
@@ -105,19 +112,3 @@ def family(case: Case) -> Family:
     if name.startswith("db"):
         return bias_gradient.candidates
     return pre_activation.candidates if name.startswith("Z") else activation.candidates
-
-
-def remaining(case: Case, array: Array, fmt: Format) -> float:
-    """Largest ``|recorded − array|`` over what rounding may leave of an array of that size."""
-    size = float(np.abs(array).max(initial=0.0))
-    exact = float(np.abs(case.exact).max(initial=0.0))
-    scale = max(1.0, size / exact) if exact else 1.0
-    terms = 1.0
-    if isinstance(case.equation.rule, Product):
-        inner = case.equation.rule
-        terms = np.sqrt(case.operands.matrix(inner.left, inner.left_transposed).shape[1])
-    allowed = MARGIN * (case.unit * scale + fmt.unit_roundoff * terms * np.abs(array)) + 8 * fmt.smallest_normal
-    if isinstance(case.equation.rule, Elementwise) and case.equation.rule.formula in CANCELLING:
-        # 1 − a² and a (1 − a) of another delta cancel elsewhere than those of the right one.
-        allowed = allowed + MARGIN * fmt.unit_roundoff * size
-    return float((np.abs(case.recorded - array) / allowed).max(initial=0.0))

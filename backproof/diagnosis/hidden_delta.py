@@ -24,7 +24,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     # The right value from Z: where A is wrong, the recorded one may have been made from Z.
     yield Candidate("", "", case[f"dA{case.layer}"] * own)
     slopes = [Part("", "", own), *_of_output(case), *derivative_parts(case)]
-    yield from crossed(np.multiply, list(_deltas(case)), slopes)
+    yield from crossed(np.multiply, list(_deltas(case)), slopes, most=case.most)
     if case.activation in KINKED:
         yield from _other_mask(case)
 

@@ -30,7 +30,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     def delta(A: Array, Y: Array, form: Array) -> Array:
         return functions[int(form)](A, Y)
 
-    yield from crossed(delta, list(outputs(case, case.target)), list(labels(case, case.target)), chosen)
+    yield from crossed(delta, list(outputs(case, case.target)), list(labels(case, case.target)), chosen, most=case.most)
     if not case.network.joint:
         yield from _from_gradient(case)
     yield from weighted(case)

@@ -20,7 +20,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     """Wrong labels or output, another loss, a derivative that is in it already, an ε."""
     own, dA, scale = case.network.loss, case.target, coefficient(case)
     taken = list(outputs(case, dA))
-    yield from crossed(lambda A, Y: scale * gradient(own, A, Y), taken, list(labels(case, dA)))
+    yield from crossed(lambda A, Y: scale * gradient(own, A, Y), taken, list(labels(case, dA)), most=case.most)
     A, Y = case[f"A{case.layer}"], case.one_hot
     for other, word in LOSSES.items():
         if other != own:

@@ -19,7 +19,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     deltas, ones = list(_deltas(case)), np.ones(1)
     applied = [Part("", "", ones), *_applied(case)]
     weights = list(_weights(case))
-    yield from crossed(lambda W, dZ, g: (W.T @ dZ) * g, weights, deltas, applied)
+    yield from crossed(lambda W, dZ, g: (W.T @ dZ) * g, weights, deltas, applied, most=case.most)
     for kind, array in case.quantities("dZ", "dA"):
         if case.fits(array) and kind != f"dA{case.layer}":
             yield Candidate("delta-copied", f"{case.target} is {kind}: the weights are missing", array)

@@ -21,7 +21,7 @@ SAMPLES = 3
 def candidates(case: Case) -> Iterator[Candidate]:
     """Wrong operands and biases, an input that was scaled, a Z that was overwritten."""
     weights, inputs, biases = _weights(case), list(_inputs(case)), list(_biases(case))
-    yield from crossed(lambda W, A, b: W @ A + b, weights, inputs, biases)
+    yield from crossed(lambda W, A, b: W @ A + b, weights, inputs, biases, most=case.most)
     yield from _updated(case)
     product = case[f"W{case.layer}"] @ case[case.below]
     yield from _scaled(case, product, biases)

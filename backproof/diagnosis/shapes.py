@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import ratio, recognised
-from backproof.diagnosis.explain import MARGIN
 from backproof.diagnosis.explanation import Explanation
 from backproof.diagnosis.functions import sigmoid, softmax
+from backproof.diagnosis.remaining import MARGIN
 from backproof.diagnosis.weight_gradient import divided_by
 from backproof.rounding import Format
 
@@ -76,13 +76,11 @@ def _bias_gradient(case: Case) -> Iterator[Candidate]:
         "summed-over-everything", f"{db} is summed over units and samples: one number for all units", dZ.sum()
     )
     yield Candidate("wrong-axis", f"{db} is summed over the units, not the samples", dZ.sum(axis=0))
-    A, dW = case[case.below], case.get(f"dW{case.layer}")
+    dW = case.get(f"dW{case.layer}")
     if dW is not None:
         text = f"{db} is made of the weight gradient: the sum of dW{case.layer} over its units"
         yield Candidate("from-weight-gradient", text, dW.sum(axis=0))
         yield Candidate("from-weight-gradient", f"{db} is dW{case.layer} itself", dW)
-    if A.shape[1] == dZ.shape[1]:
-        yield Candidate("one-sample", f"{db} is the last sample's delta alone", dZ[:, -1])
 
 
 def _weight_gradient(case: Case) -> Iterator[Candidate]:

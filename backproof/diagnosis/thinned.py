@@ -6,6 +6,7 @@ and those where the residual is worst are among them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,31 @@ def thinned(
     grid = np.ix_(rows, columns)
     unit = np.broadcast_to(unit, exact.shape)[grid]
     return Case(network, equation, operands, context, exact[grid], recorded[grid], unit, rows, columns, whole, exact)
+
+
+def excerpt(case: Case, lines: int) -> Case:
+    """The case with a few of its samples, or a few rows and columns of its gradient."""
+    unit = np.broadcast_to(case.unit, case.exact.shape)
+    columns = _some(case.exact.shape[1], lines, np.empty(0, np.int64))
+    if not _by_sample(case.target):
+        if case.target.startswith("db"):
+            return case  # a sum over all samples, for every unit
+        grid = np.ix_(_some(case.exact.shape[0], lines, np.empty(0, np.int64)), columns)
+        rows, places = _within(case.rows, grid[0].ravel()), _within(case.columns, columns)
+        exact, recorded = case.exact[grid], case.recorded[grid]
+        return replace(case, exact=exact, recorded=recorded, unit=unit[grid], rows=rows, columns=places)
+    names = case.operands.names()
+    operands = Operands(
+        {n: _columns(case.operands.recorded(n), columns) if _by_sample(n) else case.operands.recorded(n) for n in names}
+    )
+    exact, recorded = case.exact[:, columns], case.recorded[:, columns]
+    places = _within(case.columns, columns)
+    case = replace(case, operands=operands, whole_operands=case.whole)
+    return replace(case, exact=exact, recorded=recorded, unit=unit[:, columns], columns=places)
+
+
+def _within(chosen: Any, places: Array) -> Array:
+    return places if chosen is ALL else np.asarray(chosen)[places]
 
 
 def _columns(array: Array, columns: Array) -> Array:

@@ -17,7 +17,9 @@ Array = NDArray[Any]
 
 def candidates(case: Case) -> Iterator[Candidate]:
     """Wrong operands, samples that are left out, and what was done to the whole."""
-    yield from crossed(_gradient(case), list(deltas(case)), list(_inputs(case)), samples(case), _sides(case))
+    yield from crossed(
+        _gradient(case), list(deltas(case)), list(_inputs(case)), samples(case), _sides(case), most=case.most
+    )
     yield from _of_the_whole(case)
     # The recorded gradient of the step before has its decay, as this one's own has.
     decay = case.context.weight_decay
@@ -83,9 +85,9 @@ def samples(case: Case) -> list[Part]:
 
 
 def _sides(case: Case) -> list[Part]:
-    n, W = case.layer, case[f"W{case.layer}"]
+    n, (units, inputs) = case.layer, case.whole_exact().shape
     right = Part("", "", np.zeros(1, bool))
-    if W.shape[0] != W.shape[1]:
+    if units != inputs:
         return [right]
     return [right, Part("transposed", f"{case.target} is transposed: {case.below}·dZ{n}ᵀ", np.ones(1, bool))]
 

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from backproof.tracing.layers import Placed
 from backproof.tracing.network import Network
 from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.unpatched import np
 
 ROWS = 16
 """About as many rows of a product are enough to tell one array from another."""

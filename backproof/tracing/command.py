@@ -14,6 +14,7 @@ from backproof.errors import BackproofError
 from backproof.report.tables import plain
 from backproof.tracing.exchange import Traced
 from backproof.tracing.names import canonical
+from backproof.tracing.options import activations, checked
 from backproof.tracing.session import Ending, trace
 
 WORST = ("rounding", "suspect", "bug")
@@ -37,10 +38,7 @@ def run(options: argparse.Namespace, check: Check | None = None) -> int:
     Raises:
         BackproofError: no complete step was found, none could be judged, or an option is unusable.
     """
-    if options.steps < 1:
-        raise BackproofError(f"--steps {options.steps}: at least one step is needed")
-    if not options.timeout > 0:
-        raise BackproofError(f"--timeout {options.timeout:g}: needs a positive number of seconds")
+    checked(options)
     names = given_names(options.names, options.mapping)
     steps, ending = trace(options.script, options.arguments, names, options.steps, options.timeout, options.show_output)
     name = options.script.name
@@ -108,13 +106,17 @@ def _check_backprop() -> Check:
 
 def _judge(step: Traced, before: Traced | None, options: argparse.Namespace, check: Check) -> Judged:
     rate = options.learning_rate if options.learning_rate is not None else step.learning_rate
-    activations = options.activations.split(",") if options.activations else None
     previous = None if before is None else before.arrays
     try:
         result = check(
-            step.arrays, activations, options.loss,
-            learning_rate=rate, weight_decay=options.weight_decay, places=step.places, previous=previous,
-        )  # fmt: skip
+            step.arrays,
+            activations(options.activations),
+            options.loss,
+            learning_rate=rate,
+            weight_decay=options.weight_decay,
+            places=step.places,
+            previous=previous,
+        )
     except BackproofError as error:
         return Judged(step, refused=str(error))
     return Judged(step, result)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from backproof.tracing.sightings import Array
 from backproof.tracing.step import Step
+from backproof.tracing.unpatched import np
 
 END = "end.json"
 

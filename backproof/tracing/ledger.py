@@ -10,11 +10,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from backproof.tracing.names import FORWARD, GRADIENTS, OUT, PARAMETERS, SCALARS, Meaning
 from backproof.tracing.sightings import Array, Mention, Sighting, copied, is_object, same
 from backproof.tracing.strangers import Strangers
+from backproof.tracing.unpatched import np
 
 MOST = 3000
 """Sightings that a pass without gradients keeps: a long evaluation must not fill the memory."""

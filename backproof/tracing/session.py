@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +86,22 @@ def _refuse(script: Path) -> None:
             f"{script}: a notebook; save it as a script (jupyter nbconvert --to script) and trace that"
         )
     if not script.is_file():
-        what = "is a folder" if script.is_dir() else "no such file"
+        what = "is a folder" if script.is_dir() else "is no regular file" if script.exists() else "no such file"
         raise BackproofError(f"{script}: {what}; trace needs the path of a Python script")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # the script's own run has them
+            compile(script.read_bytes(), script.name, "exec", dont_inherit=True)
+    except OSError as error:
+        raise BackproofError(f"{script}: {error.strerror or error}") from error
+    except (SyntaxError, ValueError) as error:  # null bytes are a ValueError in some versions
+        line = getattr(error, "lineno", None)
+        where = f"{script.name}:{line}" if line else script.name
+        said = f"{where}: {type(error).__name__}: {_first(error)}"
+        raise BackproofError(f"{script}: it does not compile: {said}") from error
+
+
+def _first(error: Exception) -> str:
+    return next(iter((error.msg if isinstance(error, SyntaxError) else str(error)).splitlines()), "")
 
 
 def _run(folder: str, timeout: float, show_output: bool) -> int | None:

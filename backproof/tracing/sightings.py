@@ -6,9 +6,8 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from backproof.tracing.names import NUMBERS, OUT, Meaning, inside, pair, parse
+from backproof.tracing.unpatched import np
 
 LONGEST = 64
 """A longer list or dict is data and not one entry a layer."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from backproof.tracing import batch, update
 from backproof.tracing.by_value import by_value
 from backproof.tracing.chain import FITS, apart
@@ -15,6 +13,7 @@ from backproof.tracing.network import Network, network_of
 from backproof.tracing.shifted import as_made
 from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import swap, swapped
+from backproof.tracing.unpatched import np
 
 
 @dataclass

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from backproof.tracing.ledger import Pass
 from backproof.tracing.sightings import Array
 from backproof.tracing.step import Step, step_of
+from backproof.tracing.unpatched import np
 from backproof.tracing.update import turn, uphill
 
 LARGEST = 4096

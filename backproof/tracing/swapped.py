@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backproof.tracing.batch import products
 from backproof.tracing.layers import Placed
 from backproof.tracing.network import Network
 from backproof.tracing.sightings import Sighting
+from backproof.tracing.unpatched import np
 
 OTHER = {"Z": "A", "A": "Z", "dZ": "dA", "dA": "dZ"}
 FITS, APART = 1e-5, 1e-2

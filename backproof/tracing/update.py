@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.unpatched import np
 
 if TYPE_CHECKING:
     from backproof.tracing.step import Step
