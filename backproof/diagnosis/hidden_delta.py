@@ -82,8 +82,8 @@ def _unit_of(case: Case, told: Array, kept: Array) -> str | None:
     """The unit of some Z that is positive for the samples that are kept, and for no other: ``Z2[0]``."""
     if ((kept & told).any(axis=0) & (told & ~kept).any(axis=0)).any():
         return None
-    samples = told.any(axis=0)
-    mask = (kept & told).any(axis=0)[samples]
+    samples = np.asarray(told.any(axis=0))
+    mask = np.asarray((kept & told).any(axis=0))[samples]
     for name, Z in case.quantities("Z"):
         for unit, row in enumerate(Z):
             if np.array_equal(row[samples] > 0, mask):
