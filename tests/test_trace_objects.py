@@ -161,24 +161,24 @@ def test_weights_that_were_saved_before_they_moved_are_right(tmp_path):
     assert facts["verdict"] == "rounding" and "W1_next" in facts["steps"][0]["found"]
 
 
+UNKNOWN = script(
+    ("(self, a)", "(self, v)"), ("self.a = a", "self.kept = v"), ("W, a) + self.b", "W, v) + self.b"),
+    ("self.a.T", "self.kept.T"), ("(self, z)", "(self, v)"), ("self.z = z", "self.given = v"), ("self.z", "self.given"),
+    ("np.maximum(0, z)", "np.maximum(0, v)"), ("np.exp(-z)", "np.exp(-v)"),
+)  # fmt: skip
+
+
 def test_names_without_a_number_belong_to_the_objects_layer(tmp_path):
-    changes = [
-        ("(self, a)", "(self, v)"), ("self.a = a", "self.kept = v"), ("W, a) + self.b", "W, v) + self.b"),
-        ("self.a.T", "self.kept.T"), ("(self, z)", "(self, v)"), ("self.z = z", "self.p = v"), ("self.z", "self.p"),
-        ("np.maximum(0, z)", "np.maximum(0, v)"), ("np.exp(-z)", "np.exp(-v)"),
-    ]  # fmt: skip
-    text = script(*changes)
-    told = judged(tmp_path, text, "--names", "self.kept=X,self.p=Z")
-    assert told["verdict"] == "rounding"
-    assert (
-        told["steps"][0]["found"]["A1"]["name"] == "self.kept" and told["steps"][0]["found"]["Z1"]["name"] == "self.p"
-    )
+    facts = judged(tmp_path, UNKNOWN, "--names", "self.kept=X,self.given=Z")
+    assert facts["verdict"] == "rounding"
+    found = facts["steps"][0]["found"]
+    assert found["A1"]["name"] == "self.kept" and found["Z1"]["name"] == "self.given"
 
 
 def test_what_was_misread_is_left_out_and_said(tmp_path):
-    text = script(("self.a = a", "self.kept = a"), ("self.a.T", "self.kept.T"))
-    facts = judged(tmp_path, text, "--names", "self.kept=A")
-    assert facts["verdict"] == "rounding"
+    told = ("--activations", "relu,sigmoid", "--names", "self.kept=A")
+    facts = judged(tmp_path, UNKNOWN, *told)
+    assert facts["verdict"] == "rounding" and "A1" not in facts["steps"][0]["found"]
     assert any("self.kept" in note and "layer 1 has 5 units" in note for note in facts["steps"][0]["notes"])
 
 

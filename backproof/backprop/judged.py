@@ -97,7 +97,7 @@ class StepJudge:
                 else:
                     self._absent(target, forms[0])
         if (decay := self._convention.decay) is not None:
-            self._notes.append(decay.said("loss" in step.recorded))
+            self._notes.append(decay.said("loss" in self._checked))
         verdicts = [failure.verdict for failure in self._failures]
         verdict = "bug" if "bug" in verdicts else "suspect" if verdicts else "rounding"
         coverage = Coverage(tuple(self._checked), self._unchecked)

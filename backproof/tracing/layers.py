@@ -60,6 +60,8 @@ def _numbered(seen: list[Sighting], network: Network) -> Iterator[Sighting]:
         elif s.kind in PLACED:
             groups[s.kind, s.family].append(s)
     for (kind, family), group in groups.items():
+        if family not in ("", GIVEN) and len({s.number for s in group}) > network.depth + 1:
+            continue  # a list of more than the layers: sums and activations in turn
         shift = 0 if family == GIVEN else _shift(kind, group, network)
         for s in group:
             layer = (s.number or 0) + shift

@@ -132,12 +132,14 @@ def _backward(step: Step, found: Placed) -> None:
     """The gradients of each layer: the last before its parameters were updated."""
     for layer in range(1, step.network.depth + 1):
         for kind in ("dZ", "dA", "dW", "db"):
-            if seen := _arrays(found.get((kind, layer), []), found):
+            seen = _arrays(found.get((kind, layer), []), found)
+            if seen := seen if kind in ("dW", "db") else _without_misread(step, seen, layer):
                 step.quantities[f"{kind}{layer}"] = update.before_update(seen, found, layer, kind)
         errors = _arrays(found.get(("dH", layer), []), found)
         if f"dZ{layer}" not in step.quantities:  # many call the delta dA
             step.quantities.pop(f"dA{layer}", None)
             errors = sorted([*errors, *_arrays(found.get(("dA", layer), []), found)], key=lambda s: s.order)
+        errors = _without_misread(step, errors, layer)
         _either_side(step, errors, layer)
         _one_of_two_names(step, layer)
 
@@ -216,16 +218,13 @@ def _without_beginnings(step: Step) -> None:
 
 
 def _without_misread(step: Step, seen: list[Sighting], layer: int) -> list[Sighting]:
-    """Without what has another layer's width and not this one's: its name was misread, and that is said."""
-    widths = step.network.widths
-    kept = []
-    for s in seen:
-        if fits(s, step.network, layer) or set(widths).isdisjoint(s.value.shape):
-            kept.append(s)
-            continue
+    """Without what has another layer's width and not this one's: its name was misread. Said where it is all."""
+    network = step.network
+    kept = [s for s in seen if fits(s, network, layer) or set(network.widths).isdisjoint(s.value.shape)]
+    for s in () if kept else seen:
         shape = " × ".join(map(str, s.value.shape))
         note = f"{s.label} ({s.place}, {shape}) was taken for {s.kind}{layer} by its name, and is left out: "
-        note += f"layer {layer} has {widths[layer]} units"
+        note += f"layer {layer} has {network.widths[layer]} units"
         step.notes += [note] if note not in step.notes else []
     return kept
 
