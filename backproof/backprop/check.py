@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backproof.backprop import activations as names
 from backproof.backprop import said
 from backproof.backprop.arrays import taken
+from backproof.backprop.checks import Memory
 from backproof.backprop.convention import Convention, Wanted, candidates, dependents, failing, nearest
 from backproof.backprop.given import Given, fill_forward, given
 from backproof.backprop.judged import StepJudge
@@ -81,7 +82,7 @@ def check_backprop(
     # What overflows is found in the values, not in warnings.
     with np.errstate(all="ignore"):
         choice = _conventions(step, wanted, activations, slope, learning_rate, weight_decay)
-        judge = partial(StepJudge, places=made, earlier=_gradients(step, earlier), settled={}, explained={})
+        judge = partial(StepJudge, places=made, earlier=_gradients(step, earlier), memory=Memory())
         result = _under_the_likeliest(step, choice, weight_decay is None, judge)
     if not result.coverage.checked and not result.failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(result.coverage.unchecked.items())[:3])

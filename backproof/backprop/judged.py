@@ -9,27 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.backprop.convention import Convention, dependents
+from backproof.backprop.checks import Checks, Memory
+from backproof.backprop.convention import Convention
 from backproof.backprop.given import Given
 from backproof.backprop.kinks import kink_note
 from backproof.backprop.result import BackpropResult, Coverage, Failure, Line, line_of
 from backproof.check import Check
 from backproof.diagnosis import Case, Explanation
-from backproof.diagnosis.accumulated import PREVIOUS
 from backproof.diagnosis.not_finite import explain_not_finite
 from backproof.diagnosis.precision import significant_bits
 from backproof.diagnosis.shapes import explain_shape
-from backproof.equation_check import check_equation, diagnosed, expected
-from backproof.equations import ONES, Elementwise, Equation, Product
-from backproof.evaluation import Context
+from backproof.equation_check import expected
+from backproof.equations import Elementwise, Equation
 from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
 from backproof.rounding import format_of
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
-Checked = tuple[Check, Operands, np.dtype[Any]]
-"""A check, the operands and the format that it was made with."""
 
 
 class StepJudge:
@@ -40,8 +37,7 @@ class StepJudge:
         convention: the network and where its 1/m stands.
         places: where arrays were made.
         earlier: gradients of the step before, canonical form, for the explanations.
-        settled: checks in which no convention stands, of judges of the same arrays; added to.
-        explained: checks with their explanations, of equations that are the same under several conventions.
+        memory: what was found under other conventions and holds under any; added to.
     """
 
     def __init__(
@@ -50,12 +46,10 @@ class StepJudge:
         convention: Convention,
         places: Mapping[str, str],
         earlier: Mapping[str, Array],
-        settled: dict[str, Checked],
-        explained: dict[Any, Check],
+        memory: Memory,
     ) -> None:
         self._step, self._convention, self._places = step, convention, places
-        self._explained, self._dependents = explained, dependents(convention, step)
-        self._earlier = {PREVIOUS.format(name): array for name, array in earlier.items()}
+        self._checks = Checks(step, convention, earlier, memory)
         self._network = convention.network
         self._forms = convention.forms(step.recorded)
         self._failures: list[Failure] = []
@@ -63,8 +57,6 @@ class StepJudge:
         self._checked: list[str] = []
         self._unchecked: dict[str, str] = {}
         self._notes: list[str] = []
-        self._operands: Operands | None = None
-        self._settled, self._own = settled, dict[str, Checked]()
 
     def passes(self) -> bool:
         """Whether nothing fails; it is looked no further than to the first failure, and nothing is explained."""
@@ -78,10 +70,10 @@ class StepJudge:
         if target not in self._step.recorded:
             self._absent(target, forms[0])
             return True
-        usable = self._usable(forms)
+        usable = self._checks.usable(forms)
         if not usable:
             return True
-        check = self._best(target, usable)[0]
+        check = self._checks.best(target, usable)[0]
         return check.verdict is Verdict.ROUNDING and not self._narrowed(target, check.equation)
 
     def result(self) -> BackpropResult:
@@ -123,24 +115,8 @@ class StepJudge:
                 count = array.size - int(np.count_nonzero(np.isfinite(array)))
                 self._bug(equation, f"{count} of {array.size} values are not finite")
 
-    def _context(self, dtype: np.dtype[Any], target: str) -> Context:
-        return self._convention.context(dtype, self._step.orientation.samples, target)
-
-    def _format(self, equation: Equation) -> np.dtype[Any]:
-        """The format that an equation is judged in: the target's, or its operands' where theirs are all coarser (of an
-        elementwise equation: any).
-        """
-        known = self._step.known
-        dtypes = [known[name].dtype for name in equation.rule.operands if name != "Y"]
-        target = known[equation.target].dtype
-        if isinstance(equation.rule, Elementwise):
-            # What is made of one operand alone (1 − A²) is rounded in that operand's format.
-            return max([target, *dtypes], key=lambda dtype: format_of(dtype).unit_roundoff)
-        finest = min(dtypes, key=lambda dtype: format_of(dtype).unit_roundoff, default=target)
-        return max(target, finest, key=lambda dtype: format_of(dtype).unit_roundoff)
-
     def _given(self, target: str, forms: tuple[Equation, ...]) -> None:
-        array, usable = self._step.recorded[target], self._usable(forms)
+        array, usable = self._step.recorded[target], self._checks.usable(forms)
         if not np.isfinite(array).all():
             self._not_finite(target, forms, usable)
         elif not usable:
@@ -148,23 +124,8 @@ class StepJudge:
         else:
             self._judge(target, usable)
 
-    def _usable(self, forms: tuple[Equation, ...]) -> list[Equation]:
-        return [form for form in forms if not self._step.obstacle(form)]
-
-    def _best(self, target: str, usable: list[Equation]) -> Checked:
-        """The check of the form that comes nearest; of those that fail alike, the preferred."""
-        known = self._own if target in self._dependents else self._settled
-        if target not in known:
-            judged = []
-            for equation in usable:
-                judged.append(self._check(equation))
-                if judged[-1][0].verdict is Verdict.ROUNDING:
-                    break
-            known[target] = min(judged, key=lambda item: (item[0].verdict, item[0].residuals.over > 0))
-        return known[target]
-
     def _judge(self, target: str, usable: list[Equation]) -> None:
-        check, operands, dtype = self._best(target, usable)
+        check, operands, dtype = self._checks.best(target, usable)
         row, column = check.residuals.index
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
@@ -176,48 +137,13 @@ class StepJudge:
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
-            check = _mild(self._diagnosed(check, operands, dtype))
+            check = _mild(self._checks.diagnosed(check, operands, dtype))
             self._fail(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
         elif note := kink_note(check.equation, operands, self._network.slope):
             self._notes.append(note)
         self._lines.append(line_of(check.equation.text, check, target, recorded))
-
-    def _diagnosed(self, check: Check, operands: Operands, dtype: np.dtype[Any]) -> Check:
-        """The check with its explanations, which are looked for once where no convention stands in them."""
-        key = self._key(check.equation, dtype)
-        if key is not None and key in self._explained:
-            return self._explained[key]
-        target = check.equation.target
-        # A mistake is looked for in what was recorded; what recomputed operands leave open is allowed beside it.
-        raw = self._step.recorded[target]
-        open_ = np.abs(raw - operands.wide(target)) if operands.recorded(target) is not raw else None
-        known = {name: operands.recorded(name) for name in operands.names()}
-        whole = Operands({**known, **self._earlier, target: raw})
-        found = diagnosed(check, self._network, whole, format_of(dtype), self._context(dtype, target), open_)
-        if key is not None:
-            self._explained[key] = found
-        return found
-
-    def _key(self, equation: Equation, dtype: np.dtype[Any]) -> Any:
-        """Equations of one key have the same operands and constants; None where that is not known."""
-        if equation.target not in self._dependents:
-            return equation
-        rule, context = equation.rule, self._context(dtype, equation.target)
-        if not isinstance(rule, Product) or not set(rule.operands) <= {*self._step.recorded, ONES}:
-            return None
-        return equation, context.divisor if rule.divided else 1, context.step_size, context.weight_decay
-
-    def _check(self, equation: Equation) -> Checked:
-        """The check of one form, with the benefit of what recomputed operands leave open."""
-        step = self._step
-        dtype = self._format(equation)
-        context, fmt = self._context(dtype, equation.target), format_of(dtype)
-        self._operands = operands = Operands(step.tensors, self._operands)
-        operands, hidden = step.benefited(equation, operands, fmt, context)
-        check = check_equation(equation, operands, fmt, context)
-        return replace(check, vacuous=max(check.vacuous, hidden)), operands, dtype
 
     def _recomputed(self, equation: Equation) -> str:
         names = [name for name in equation.rule.operands if name in self._step.derived and name[0] != "b"]
@@ -240,7 +166,7 @@ class StepJudge:
         message = f"its shape is {_shape(array.shape)}, needed is {_shape(needed)}"
         explanations: list[Explanation] = []
         if not self._step.obstacle(equation) and np.isfinite(array).all():
-            fmt, context = format_of(self._step.dtype), self._context(self._step.dtype, target)
+            fmt, context = format_of(self._step.dtype), self._checks.context(self._step.dtype, target)
             operands = Operands(self._step.tensors)
             exact, unit = expected(equation, operands, fmt, context, np.zeros(needed))
             case = Case(self._network, equation, operands, context, exact, array.astype(np.float64), unit)
@@ -266,7 +192,7 @@ class StepJudge:
     def _why_not_finite(self, usable: list[Equation]) -> list[Explanation]:
         fmt, operands = format_of(self._step.dtype), Operands(self._step.tensors)
         for equation in usable:
-            context = self._context(self._step.dtype, equation.target)
+            context = self._checks.context(self._step.dtype, equation.target)
             recorded = operands.wide(equation.target)
             exact, unit = expected(equation, operands, fmt, context, np.zeros_like(recorded))
             if found := explain_not_finite(Case(self._network, equation, operands, context, exact, recorded, unit)):
@@ -292,7 +218,9 @@ class StepJudge:
         if target.endswith("_next") or target == "loss":
             self._unchecked[target] = "it was not given"
             return
-        filled = target in self._step.derived or self._step.recompute(equation, self._context(self._step.dtype, target))
+        filled = target in self._step.derived or self._step.recompute(
+            equation, self._checks.context(self._step.dtype, target)
+        )
         self._unchecked[target] = "it was not given" + (" and is recomputed where it is needed" if filled else "")
 
     def _narrowed(self, target: str, equation: Equation) -> bool:
