@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -90,7 +91,7 @@ def _refuse(script: Path) -> None:
         raise BackproofError(f"{script}: {what}; trace needs the path of a Python script")
     try:
         with warnings.catch_warnings(action="ignore"):  # the script's own run has them
-            compile(script.read_bytes(), script.name, "exec", dont_inherit=True)
+            ast.parse(script.read_bytes(), script.name)
     except OSError as error:
         raise BackproofError(f"{script}: {error.strerror or error}") from error
     except (SyntaxError, ValueError) as error:  # null bytes are a ValueError in some versions
