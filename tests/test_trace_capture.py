@@ -129,7 +129,8 @@ def test_several_files(tmp_path):
 def test_names_of_ones_own(tmp_path):
     script = variant(tmp_path, "while_loop", ("hidden_input", "ping"), ("hidden_delta", "pong"))
     (without, *_), _ = run(script, str(tmp_path), steps=1)
-    assert "Z1" not in without.arrays and "Z1" in without.missing
+    assert "dZ1" not in without.arrays and "dZ1" in without.missing
+    assert without.seen["Z1"].label == "ping" and "ping is Z1" in " ".join(without.notes)  # its value tells
     (step, *_), _ = run(script, str(tmp_path), steps=1, names={"ping": "Z1", "pong": "dZ1"})
     own = kept(tmp_path, 0)
     assert np.array_equal(step.arrays["Z1"], own["Z1"]) and np.array_equal(step.arrays["dZ1"], own["dZ1"])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof import elementwise
+from backproof.backprop.behind import behind_the_delta
 from backproof.backprop.chain import led_there
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
@@ -132,7 +133,9 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | N
     if Z is None:
         return usual
     if A is None:
-        return next(_feeding(tensors, layer, names, fmt, context), usual if output else None)
+        if output:
+            return next(behind_the_delta(tensors, layer, [usual, *names], context.slope), usual)
+        return next(_feeding(tensors, layer, names, fmt, context), None)
     if A.shape != Z.shape or not np.isfinite(A).all():
         return usual
     for name in names:

@@ -165,7 +165,9 @@ class Watch:
 
     def _is_label(self, name: str, value: Any) -> bool:
         """Whether a whole number is called what labels are called."""
-        return type(value) is int and (meaning := self.capture.mean(name)) is not None and meaning.kind == "Y"
+        meaning = self.capture.mean(name) if type(value) is int else None
+        # ``t`` and ``it`` count.
+        return meaning is not None and meaning.kind == "Y" and not name.rpartition(".")[2].lower().endswith("t")
 
     def _leaves(self, target: Target, value: Any, place: str, frame: FrameType, how: str, holder: Any = None) -> bool:
         """Hand over what a value holds; whether there was anything."""

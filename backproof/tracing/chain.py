@@ -12,10 +12,9 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
-
 from backproof.tracing.names import GRADIENTS
 from backproof.tracing.sightings import Array, Sighting, is_object, same
+from backproof.tracing.unpatched import np
 
 Name = tuple[str, Hashable]
 
@@ -33,18 +32,21 @@ SLOPES = (0.01, 0.1, 0.2, 0.3, 0.001)
 
 @dataclass(frozen=True)
 class Link:
-    """One layer as it was found: what went in, its parameters, its sum and its activation, where they have a name."""
+    """One layer as it was found: what went in, its parameters, its sum and its activation, where they have a name; and
+    how many samples it was.
+    """
 
     below: Sighting
     W: Sighting
     b: Sighting | None
     Z: Sighting | None
     A: Sighting | None
+    samples: int
 
 
 def chain(seen: Sequence[Sighting], since: int = 0) -> list[Link]:
-    """The layers of a forward pass, from the inputs on: of the longest chain; of several, one that was made before any
-    gradient, one of as many samples as a gradient, the last.
+    """The layers of a forward pass, from the inputs on: of the chain with the most weights that are called so, and of
+    such the longest; of several, one that was made before any gradient, one of as many samples as a gradient, the last.
 
     Args:
         seen: the arrays of the pass and those that were there before, in the order in which they were made.
@@ -65,9 +67,10 @@ def chain(seen: Sequence[Sighting], since: int = 0) -> list[Link]:
     gradients = [s for s in last if s.kind in GRADIENTS and s.order >= since and np.any(s.value)]
     begun, shapes = min((s.order for s in gradients), default=0), {s.value.shape for s in gradients}
 
-    def worth(found: list[Link]) -> tuple[int, bool, bool]:
+    def worth(found: list[Link]) -> tuple[int, int, bool, bool]:
         made = [s for link in found for s in (link.Z, link.A) if s is not None]
-        return len(found), all(s.order < begun for s in made), any(s.value.shape in shapes for s in made)
+        named = sum(link.W.kind == "W" for link in found)
+        return named, len(found), all(s.order < begun for s in made), any(s.value.shape in shapes for s in made)
 
     return max((_to(end, links) for end in reversed(links)), key=worth, default=[])
 
@@ -127,19 +130,21 @@ def _activated(s: Sighting, links: list[Link]) -> int | None:
 def _link(s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting]) -> Link | None:
     """The layer that the array is the sum of, or the activation where the sum has no name."""
     biases = [t for t in (*weights, *below) if t.value.ndim == 1 or 1 in t.value.shape]
-    for W in weights:
+    for W in [W for W in weights if W.value.ndim == 2 and W.value.size >= FEWEST]:
         for x in below:
-            for product, seen in _products(x.value, W.value, s.value) if x.identity != W.identity else ():
+            for product, seen, samples in _products(x.value, W.value, s.value) if x.identity != W.identity else ():
                 for b, total in _with_bias(product, biases):
                     if apart(total, seen) < FITS:
-                        return Link(x, W, b, s, None)
+                        return Link(x, W, b, s, None, samples)
                     if any(apart(g, seen) < FITS for g in _activations(total)):
-                        return Link(x, W, b, None, s)
+                        return Link(x, W, b, None, s, samples)
     return None
 
 
-def _products(x: Array, W: Array, seen: Array) -> Iterator[tuple[Array, Array]]:
-    """Some rows (samples) of x·W in every orientation that gives an array of the shape, with the same rows of it."""
+def _products(x: Array, W: Array, seen: Array) -> Iterator[tuple[Array, Array, int]]:
+    """Some rows (samples) of x·W in every orientation that gives an array of the shape, with the same rows of it, and
+    how many rows there are.
+    """
     for left in _turned(x):
         for right in (W, W.T):
             if left.shape[1] != right.shape[0]:
@@ -147,7 +152,7 @@ def _products(x: Array, W: Array, seen: Array) -> Iterator[tuple[Array, Array]]:
             for target in _turned(seen):
                 if target.shape == (left.shape[0], right.shape[1]) and target.size >= FEWEST:
                     some = slice(None, None, 1 + left.shape[0] // ROWS)
-                    yield np.ascontiguousarray(left[some]) @ right, target[some]
+                    yield np.ascontiguousarray(left[some]) @ right, target[some], left.shape[0]
 
 
 def _turned(array: Array) -> tuple[Array, ...]:
@@ -192,7 +197,8 @@ def _to(end: Link, links: list[Link]) -> list[Link]:
 
 def _feeding(above: Link, links: list[Link]) -> Link | None:
     """The layer whose output the link is handed; what has its shape and is no known function of its sum is that too."""
-    earlier = [link for link in reversed(links) if _order(link) <= above.below.order]
+    before = (link for link in reversed(links) if _order(link) <= above.below.order)
+    earlier = [link for link in before if link.samples == above.samples]
     for link in earlier:
         out = link.A or link.Z
         if out is not None and out.identity == above.below.identity:

@@ -15,7 +15,7 @@ from typing import Any
 from backproof.tracing.capture import Capture, Enough
 from backproof.tracing.exchange import Outbox
 from backproof.tracing.ledger import Ledger, Pass
-from backproof.tracing.names import SCALARS, Meaning, canonical
+from backproof.tracing.names import OUT, SCALARS, Meaning, canonical
 from backproof.tracing.sightings import Sighting
 from backproof.tracing.steps import Steps
 
@@ -115,7 +115,11 @@ def _partial(steps: Steps, seen: list[Sighting]) -> dict[str, list[str]]:
     """What was found of a step that was not complete, or what there was before any: quantity -> name, place."""
     if steps.partial is not None:
         return {key: [s.label, s.place] for key, s in steps.partial.quantities.items()}
-    return {f"{s.kind}{s.number or ''}": [s.label, s.place] for s in seen if s.kind not in SCALARS}
+    return {f"{s.kind}{_number(s)}": [s.label, s.place] for s in seen if s.kind not in SCALARS}
+
+
+def _number(seen: Sighting) -> str:
+    return " of the output" if seen.number == OUT else str(seen.number or "")
 
 
 def _alarm(seconds: float) -> None:

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backproof.tracing.sightings import Array, Sighting
+from backproof.tracing.unpatched import np
 
 
 def as_made(seen: list[Sighting], width: int) -> Sighting:

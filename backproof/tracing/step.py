@@ -12,7 +12,7 @@ from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of
 from backproof.tracing.shifted import as_made
 from backproof.tracing.sightings import Array, Sighting, meaning_of
-from backproof.tracing.swapped import swap, swapped
+from backproof.tracing.swapped import SWAPPED, swap, swapped
 from backproof.tracing.unpatched import np
 
 
@@ -71,18 +71,11 @@ class Step:
 
 def step_of(passed: Pass) -> Step | None:
     """The step that a pass is, or None where no weights were seen in it."""
-    network = network_of(passed)
-    found = placed(passed, network) if network is not None else {}
-    passed, said = by_value(passed, network, found)
-    network = network_of(passed)
+    passed, network, found, said = _read(passed)
     if network is None:
         return None
     step = Step(network, notes=list(filter(None, (*dict.fromkeys(passed.changed), said))))
-    found = placed(passed, network)
     begun = _first_gradient(found)
-    if swapped(found, network, begun):
-        found = swap(found, network)
-        step.notes.append("by value, the script's a are the sums W·X + b and its z the activations")
     begun = min(begun, update.first_update(found, network.depth))
     _backward(step, found)
     _forward(step, found, begun)
@@ -106,6 +99,19 @@ def step_of(passed: Pass) -> Step | None:
     if not any(key[0] == "b" for key in step.quantities):
         step.notes.append("no biases were seen")
     return step
+
+
+def _read(passed: Pass) -> tuple[Pass, Network | None, Placed, str]:
+    """The pass, its layers and what belongs to them: by the names, and by value where these mislead, which is said."""
+    network = network_of(passed)
+    found = placed(passed, network) if network is not None else {}
+    if network is not None and swapped(found, network, _first_gradient(found)):
+        return passed, network, swap(found, network), SWAPPED
+    told, said = by_value(passed, network, found)
+    layers = network_of(told)
+    if layers is None or sorted(layers.weights) != list(range(1, layers.depth + 1)):
+        return passed, network, found, ""
+    return told, layers, placed(told, layers), said
 
 
 def _maker(seen: Sighting, found: Placed) -> str:

@@ -9,13 +9,14 @@ from backproof.tracing.sightings import Sighting
 from backproof.tracing.unpatched import np
 
 OTHER = {"Z": "A", "A": "Z", "dZ": "dA", "dA": "dZ"}
+SWAPPED = "by value, the script's a are the sums W·X + b and its z the activations"
 FITS, APART = 1e-5, 1e-2
 """A sum is the product of weights and inputs up to its rounding; an activation is not nearly that."""
 
 
 def swapped(found: Placed, network: Network, begun: int) -> bool:
     """Whether what is called A of layer 1 before the backward pass is W·X + b of some inputs, and Z is not."""
-    if not network.widths or network.depth < 2 or ("W", 1) not in found:
+    if not network.widths or network.depth < 2 or ("W", 1) not in found or ("Z", 1) not in found:
         return False
     weight = next(s for s in reversed(found["W", 1]) if s.order < begun or s is found["W", 1][0])
     biases = [s for s in found.get(("b", 1), []) if s.order < begun]

@@ -107,13 +107,18 @@ def _open_errors(step: Step) -> None:
         recorded = step.quantities.get(f"dW{layer}")
         moved = recorded.value if recorded is not None else _moved(step, layer)
         before = step.quantities.get(f"W{layer}") if recorded is None else None
-        errors = step.errors.get(layer, [seen])
+        errors = [_in_rows(s) for s in step.errors.get(layer, [seen])]
         used = [s for s in errors if moved is not None and _is_used(step, layer, s, moved, before)]
         if used:
             step.quantities.setdefault(f"dZ{layer}", used[-1])
             errors = [s for s in errors if s.order < used[-1].order and s.identity != used[-1].identity]
         if errors:
             step.quantities.setdefault(f"dA{layer}", next((s for s in errors[::-1] if s.kind == "dA"), errors[-1]))
+
+
+def _in_rows(seen: Sighting) -> Sighting:
+    """The error of a single sample as a row, as its other quantities are."""
+    return replace(seen, value=seen.value.reshape(1, -1)) if seen.value.ndim == 1 else seen
 
 
 def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sighting | None) -> bool:

@@ -1,0 +1,33 @@
+"""The output's activation where neither it nor its result was given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backproof import check_backprop
+from benchmarks.random_steps import Case, arrays_of
+
+CASES = [("tanh", "mse"), ("sigmoid", "mse"), ("relu", "mse"), ("identity", "mse"), ("softmax", "mse"),
+         ("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]  # fmt: skip
+
+
+def step(output, loss, *withheld):
+    case = Case((7, 5, 3), ("tanh", output), loss, 40, seed=2)
+    arrays = arrays_of(case)
+    return {name: array for name, array in arrays.items() if name not in withheld}
+
+
+@pytest.mark.parametrize(("output", "loss"), CASES)
+@pytest.mark.parametrize("withheld", [("A2",), ("A2", "dZ2"), ("A2", "dA2", "dZ2", "dW2"), ("A2", "loss")])
+def test_it_shows_in_the_delta(output, loss, withheld):
+    result = check_backprop(step(output, loss, *withheld))
+    assert result.verdict == "rounding", result
+    assert f"activations tanh, {output}" in result.inferred
+
+
+@pytest.mark.parametrize(("output", "loss"), CASES)
+def test_a_wrong_delta_shows_nothing_and_fails(output, loss):
+    arrays = step(output, loss, "A2")
+    arrays["dZ2"] = np.random.default_rng(0).normal(size=arrays["dZ2"].shape)
+    assert "dZ2" in {failure.equation for failure in check_backprop(arrays).failures}
