@@ -13,6 +13,7 @@ from backproof.backprop.behind import behind_the_delta
 from backproof.backprop.chain import led_there
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
+from backproof.diagnosis import functions
 from backproof.equations import Elementwise, Equation, Product
 from backproof.errors import BackproofError
 from backproof.evaluation import Context
@@ -26,6 +27,8 @@ Tensors = Mapping[str, Array]
 OUTPUT_ORDER = ("softmax", "sigmoid", "identity", "tanh", "relu", "leaky_relu")
 ERRORS = 6.0
 """Standard errors of a fitted slope within which a shorter number is taken for it."""
+ALIKE = 1e-5
+"""Relative distance up to which A is some other activation of Z: float32's, and far from the next one."""
 SLOPE = 0.01
 """Of leaky ReLU, where none was given and none shows in the arrays."""
 
@@ -144,11 +147,12 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | N
         given, _ = step.benefited(equation, Operands(step.tensors), fmt, context)
         if holds(equation, {**tensors, f"A{layer}": given.recorded(f"A{layer}")}, fmt, context):
             return name
-    return (
-        usual
-        if output and step.labels in ("one_hot", "binary")
-        else min(names, key=lambda name: _distance(name, Z, A, context))
-    )
+    if output and step.labels in ("one_hot", "binary"):
+        return usual
+    if (other := _another(Z, A, context)) is not None and not output:
+        step.untold.add(layer)
+        step.said.append(f"the activation of layer {layer} is {other}, which is not checked")
+    return min(names, key=lambda name: _distance(name, Z, A, context))
 
 
 def _usual(labels: str | None) -> str:
@@ -167,6 +171,15 @@ def _feeding(tensors: Tensors, layer: int, names: Sequence[str], fmt: Format, co
         A = elementwise.FORMULAS[name](Z, context, Z.astype(np.float64)).exact.astype(Z.dtype)
         if holds(Equation(f"Z{above}", above, product, ""), {**tensors, f"A{layer}": A}, fmt, context):
             yield name
+
+
+def _another(Z: Array, A: Array, context: Context) -> str | None:
+    """An activation that is none of the network's, and that A is: its user's choice."""
+    size = float(np.abs(A).max(initial=0.0))
+    for name, value in functions.activations(Z.astype(np.float64), context.slope):
+        if name not in HIDDEN_ACTIVATIONS and np.abs(value - A).max(initial=0.0) <= ALIKE * size:
+            return name
+    return None
 
 
 def _distance(name: str, Z: Array, A: Array, context: Context) -> float:

@@ -21,6 +21,10 @@ Array = NDArray[Any]
 SMALLEST, LARGEST = 1e-38, 0.5
 STEPS = 60
 """Of the bisection, in the logarithm of ε."""
+TINY = (1e-15, 1e-16, 2.0**-52)
+"""Taken for an ε where the fit is no sharper than that: so near u rounding hides its digits, and people write these."""
+WIDE = 1.5
+"""Factor of ε over which the loss's slope is taken: of an ε near u, a smaller one changes less than float64 resolves."""
 HARMLESS = 1e-3
 """Of the loss: a change that no curve shows."""
 
@@ -65,11 +69,12 @@ def _fitted(case: Case, word: str, loss: Loss) -> Iterator[Candidate]:
     root = _root(lambda epsilon: loss(epsilon) - recorded)
     if root is None:
         return
-    slope = (loss(root * 1.01) - loss(root / 1.01)) / (2 * np.log(1.01))
+    slope = (loss(root * WIDE) - loss(root / WIDE)) / (2 * np.log(WIDE))
     if not slope:
         return
     width = min(abs(noise / slope), 1.0)
-    epsilon = written(root * (1 - width), root * (1 + width), tries=3)
+    low, high = root * (1 - width), root * (1 + width)
+    epsilon = written(low, high, tries=3) or next((value for value in TINY if low <= value <= high), None)
     if epsilon is None:
         return
     value = loss(epsilon)
