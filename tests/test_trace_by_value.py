@@ -145,3 +145,19 @@ def test_and_a_mistake_in_it_is_found(tmp_path, name):
     assert old in text
     facts = judged(tmp_path, text.replace(old, new))
     assert found <= {*failed(facts)[0]}
+
+
+def test_an_update_without_a_rate_is_checked_by_the_other_layers(tmp_path):
+    """No dW has a name and no rate: what the other layer moves along its product by is the rate, which is 1."""
+    facts = judged(tmp_path, ACTIVATIONS_CALLED_Z)
+    assert {"W1_next", "W2_next"} <= {*facts["steps"][0]["result"]["coverage"]["checked"]}
+    wrong = ACTIVATIONS_CALLED_Z.replace("self.z2.T.dot(self.o_delta)", "self.z2[::-1].T.dot(self.o_delta)")
+    assert wrong != ACTIVATIONS_CALLED_Z
+    assert ("W2_next", "") in failed(judged(tmp_path, wrong))[0]
+
+
+def test_rates_that_differ_from_layer_to_layer_are_no_mistake(tmp_path):
+    rates = ACTIVATIONS_CALLED_Z.replace("self.W1 += X", "self.W1 += 0.3 * X")
+    facts = judged(tmp_path, rates)
+    assert facts["verdict"] == "rounding"
+    assert {"W1_next", "W2_next"} <= {*facts["steps"][0]["result"]["coverage"]["unchecked"]}

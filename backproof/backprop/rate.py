@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backproof.backprop.convention import Convention
 from backproof.backprop.given import Given
 from backproof.rounding import format_of
+
+Array = NDArray[Any]
 
 DIGITS = 5
 """Significant digits that a rate which somebody wrote down has at most."""
@@ -34,12 +38,14 @@ class Fit(NamedTuple):
 def fitted_rate(step: Given) -> float | None:
     """Median over the layers of the least-squares alpha in ``W - W_next = alpha dW``; None without such a layer.
 
-    A layer whose step is not along its gradient tells nothing, as long as another's is, be it a bias's. W_next was
+    A layer whose step is not along its gradient tells nothing, as long as another's is, be it a bias's. Where no
+    gradient was given, the product of a given dZ with the layer's input stands for dW, if most of the layers whose step
+    is along it agree. W_next was
     rounded once, so a layer's alpha has the standard error ``u ||W_next * dW|| / ||dW||^2``; the shortest decimal
     number within a few of those (or that over m, where the update divides by it) is what was written down.
     """
-    weights, biases = (_fits(step, kind) for kind in ("W", "b"))
-    fits = _sharp(weights) or _sharp(biases) or weights
+    weights, biases = (_fits(step, kind, step.recorded) for kind in ("W", "b"))
+    fits = _sharp(weights) or _sharp(biases) or weights or _of_products(step)
     if not fits:
         return None
     rate, error, _ = fits[len(fits) // 2]
@@ -52,16 +58,40 @@ def fitted_rate(step: Given) -> float | None:
     return rate
 
 
-def _fits(step: Given, kind: str) -> list[Fit]:
-    return sorted(fit for n in range(1, step.depth + 1) if (fit := _fit(step, f"{kind}{n}")) is not None)
+def _products(step: Given) -> dict[str, Array]:
+    """``dZ A^T`` of every layer of which both were given."""
+    found = {}
+    for n in range(1, step.depth + 1):
+        dZ, below = step.recorded.get(f"dZ{n}"), step.recorded.get("X" if n == 1 else f"A{n - 1}")
+        if dZ is not None and below is not None:
+            found[f"dW{n}"] = dZ @ below.T
+    return found
+
+
+def _of_products(step: Given) -> list[Fit]:
+    """The sharp fits that the middle one agrees with, if those are most: a script may have a rate for each layer, which
+    one layer alone would not tell.
+    """
+    gradients = _products(step)
+    if len(gradients) < min(2, step.depth):
+        return []
+    fits = _sharp(_fits(step, "W", gradients))
+    middle = fits[len(fits) // 2] if fits else None
+    alike = [fit for fit in fits if middle and abs(fit.rate - middle.rate) <= SPREAD * (fit.error + middle.error)]
+    return alike if 2 * len(alike) > len(fits) else []
+
+
+def _fits(step: Given, kind: str, gradients: Mapping[str, Array]) -> list[Fit]:
+    names = (f"{kind}{n}" for n in range(1, step.depth + 1))
+    return sorted(fit for name in names if (fit := _fit(step, name, gradients.get(f"d{name}"))) is not None)
 
 
 def _sharp(fits: list[Fit]) -> list[Fit]:
     return [fit for fit in fits if fit.sharp]
 
 
-def _fit(step: Given, name: str) -> Fit | None:
-    before, gradient, after = (step.recorded.get(key) for key in (name, f"d{name}", f"{name}_next"))
+def _fit(step: Given, name: str, gradient: Array | None) -> Fit | None:
+    before, after = step.recorded.get(name), step.recorded.get(f"{name}_next")
     if before is None or gradient is None or after is None:
         return None
     g, moved = gradient.astype(np.float64), before.astype(np.float64) - after

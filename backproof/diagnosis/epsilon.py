@@ -24,7 +24,7 @@ STEPS = 60
 TINY = (1e-15, 1e-16, 2.0**-52)
 """Taken for an ε where the fit is no sharper than that: so near u rounding hides its digits, and people write these."""
 WIDE = 1.5
-"""Factor of ε over which the loss's slope is taken: of an ε near u, a smaller one changes less than float64 resolves."""
+"""Factor of ε over which the loss's slope is taken: of an ε near u, less is not resolved by float64."""
 HARMLESS = 1e-3
 """Of the loss: a change that no curve shows."""
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backproof.tracing import chain
+from backproof.tracing.batch import products
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.sightings import Array, Sighting
@@ -57,6 +59,7 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
         if passed.closed:
             _left_alone(step, changed)
     _open_errors(step)
+    _unnamed_errors(step, passed.strangers)
     if uphill(step):
         turn(step)
     step.learning_rate = _learning_rate(step, found)
@@ -119,6 +122,30 @@ def _open_errors(step: Step) -> None:
 def _in_rows(seen: Sighting) -> Sighting:
     """The error of a single sample as a row, as its other quantities are."""
     return replace(seen, value=seen.value.reshape(1, -1)) if seen.value.ndim == 1 else seen
+
+
+def _unnamed_errors(step: Step, strangers: list[Sighting]) -> None:
+    """Errors under names that mean nothing: dZ is what a layer's weights move along, dA what it is handed from above."""
+    made = min((s.order for key, s in step.quantities.items() if key[0] in "ZA"), default=0)
+    unknown = [_in_rows(s) for s in strangers if s.order > made]
+    for layer in range(step.network.depth, 0, -1):
+        output = step.quantities.get(f"A{layer}", step.quantities.get(f"Z{layer}"))
+        alike = [s for s in unknown if output is not None and s.value.shape == output.value.shape]
+        if f"dA{layer}" not in step.quantities and layer < step.network.depth:
+            handed = [s for s in alike if _is_handed_down(step, layer, s)]
+            step.quantities |= {f"dA{layer}": s.within(kind="dA", number=layer) for s in handed[-1:]}
+        moved, before = _moved(step, layer), step.quantities.get(f"W{layer}")
+        if f"dZ{layer}" not in step.quantities and moved is not None:
+            used = [s for s in alike if _is_used(step, layer, s, moved, before)]
+            step.quantities |= {f"dZ{layer}": s.within(kind="dZ", number=layer) for s in used[-1:]}
+
+
+def _is_handed_down(step: Step, layer: int, seen: Sighting) -> bool:
+    """Whether it is the product of the weights above with their layer's delta."""
+    delta, weight = step.quantities.get(f"dZ{layer + 1}"), step.quantities.get(f"W{layer + 1}")
+    if delta is None or weight is None or delta.value.ndim != 2:
+        return False
+    return any(distance < chain.FITS for distance in products(delta.value, weight.value, None, seen.value))
 
 
 def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sighting | None) -> bool:
