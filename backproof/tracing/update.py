@@ -125,7 +125,7 @@ def _in_rows(seen: Sighting) -> Sighting:
 
 
 def _unnamed_errors(step: Step, strangers: list[Sighting]) -> None:
-    """Errors under names that mean nothing: dZ is what a layer's weights move along, dA what it is handed from above."""
+    """Errors under names that mean nothing: dZ is what the weights move along, dA what is handed down."""
     made = min((s.order for key, s in step.quantities.items() if key[0] in "ZA"), default=0)
     unknown = [_in_rows(s) for s in strangers if s.order > made]
     for layer in range(step.network.depth, 0, -1):
