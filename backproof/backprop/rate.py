@@ -36,7 +36,8 @@ class Fit(NamedTuple):
 
 
 def fitted_rate(step: Given) -> float | None:
-    """Median over the layers of the least-squares alpha in ``W - W_next = alpha dW``; None without such a layer.
+    """The least-squares alpha in ``W - W_next = alpha dW`` of the layer that tells it best, of those that agree with
+    the median over the layers; None without such a layer.
 
     A layer whose step is not along its gradient tells nothing, as long as another's is, be it a bias's. Where no
     gradient was given, the product of a given dZ with the layer's input stands for dW, if most of the layers whose step
@@ -45,10 +46,11 @@ def fitted_rate(step: Given) -> float | None:
     number within a few of those (or that over m, where the update divides by it) is what was written down.
     """
     weights, biases = (_fits(step, kind, step.recorded) for kind in ("W", "b"))
-    fits = _sharp(weights) or _sharp(biases) or weights or _of_products(step)
+    fits = sorted([*_sharp(weights), *_sharp(biases)]) or weights or _of_products(step)
     if not fits:
         return None
-    rate, error, _ = fits[len(fits) // 2]
+    # The middle one is no outlier; of those that agree with it the sharpest tells most digits.
+    rate, error, _ = min(_agreeing(fits), key=lambda fit: fit.error)
     m = step.orientation.samples
     for digits in range(1, DIGITS + 1):
         for scale in (1, m, m * step.orientation.sizes[-1]):
@@ -76,9 +78,13 @@ def _of_products(step: Given) -> list[Fit]:
     if len(gradients) < min(2, step.depth):
         return []
     fits = _sharp(_fits(step, "W", gradients))
-    middle = fits[len(fits) // 2] if fits else None
-    alike = [fit for fit in fits if middle and abs(fit.rate - middle.rate) <= SPREAD * (fit.error + middle.error)]
+    alike = _agreeing(fits)
     return alike if 2 * len(alike) > len(fits) else []
+
+
+def _agreeing(fits: list[Fit]) -> list[Fit]:
+    middle = fits[len(fits) // 2] if fits else None
+    return [fit for fit in fits if middle and abs(fit.rate - middle.rate) <= SPREAD * (fit.error + middle.error)]
 
 
 def _fits(step: Given, kind: str, gradients: Mapping[str, Array]) -> list[Fit]:
