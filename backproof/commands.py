@@ -65,7 +65,7 @@ def verify(options: argparse.Namespace) -> int:
             )
             store.write_layers(output, name, facts[name])
     where = verification.environment(sources)
-    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where))
+    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where, config.project))
     summary = render(output)
     print(index.terminal(summary))
     print(f"\nA report for each layer: {output / store.INDEX}")
