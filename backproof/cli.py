@@ -155,7 +155,24 @@ def parser() -> argparse.ArgumentParser:
 
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
+
+    _gate(add("gate", "hold what 'verify' left against a baseline, and fail where it got worse"))
     return top
+
+
+def _gate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "summary", nargs="?", type=Path, metavar="SUMMARY", help="default: reports/summary.json beside pyproject.toml"
+    )
+    command.add_argument("--baseline", type=Path, metavar="FILE", help="default: reports/baseline.json, there too")
+    command.add_argument("--update-baseline", action="store_true", help="accept SUMMARY, and show what that accepts")
+    command.add_argument("--reason", metavar="TEXT", help="why; kept in the baseline, with the date")
+    command.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, a case for each layer of a run")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write what changed as JSON")
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="write what changed as Markdown, under 1 MiB")
+    command.add_argument(
+        "--github", action="store_true", help="print annotations, and add the Markdown to $GITHUB_STEP_SUMMARY"
+    )
 
 
 def _trace(command: argparse.ArgumentParser) -> None:

@@ -149,6 +149,13 @@ def trace(options: argparse.Namespace) -> int:
     return command.run(options)
 
 
+def gate(options: argparse.Namespace) -> int:
+    """Hold what ``verify`` left against the baseline."""
+    from backproof.gate import command
+
+    return command.run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()

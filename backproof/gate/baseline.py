@@ -24,7 +24,8 @@ from backproof.report.store import compact
 
 SCHEMA = 1
 KIND = "backproof baseline"
-REMEDY = "if that was meant, remove it and run 'backproof gate --update-baseline --reason TEXT'"
+ACCEPT = "'backproof gate --update-baseline --reason TEXT'"
+REMEDY = f"restore it, or remove it and accept a run with {ACCEPT}"
 COLUMNS = ("fraction", "verdict", "covered", "of")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -49,7 +50,7 @@ def read(path: Path) -> Baseline:
         BackproofError: when it is missing, too large, not JSON, no baseline, of another schema, changed after it was
             written, or holds anything of a wrong type.
     """
-    whole = load(path, REMEDY)
+    whole = load(path, REMEDY, f"accept a run with {ACCEPT}")
     if whole.value.get("kind") != KIND:
         whole.refuse("no baseline of 'backproof gate'")
     if whole.value.get("schema") != SCHEMA:

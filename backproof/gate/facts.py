@@ -96,7 +96,7 @@ def of_summary(path: Path) -> Facts:
     Raises:
         BackproofError: when it is missing, too large, not JSON, of another schema, or holds anything of a wrong type.
     """
-    whole = load(path, REMEDY)
+    whole = load(path, REMEDY, "run 'backproof verify' first")
     if whole.value.get("schema") != SCHEMA or "networks" not in whole.value:
         whole.refuse(f"no summary of schema {SCHEMA}")
     entries: dict[Key, Used] = {}

@@ -19,13 +19,15 @@ MOST_VALUES = 4_000_000
 MOST_COUNT = 2**53
 
 
-def load(path: Path, remedy: str) -> At:
-    """The object that a JSON file holds.
+def load(path: Path, remedy: str, absent: str) -> At:
+    """The object that a JSON file holds; ``remedy`` and ``absent`` say what to do about a wrong one and about none.
 
     Raises:
         BackproofError: for a file that is missing, too large, not JSON, or JSON with a key twice, NaN, or no object.
     """
     where = At(path, "", None, remedy)
+    if not path.exists():
+        At(path, "", None, absent).refuse("missing")
     raw = _bytes(path, where)
     if len(raw) > MOST_BYTES:
         where.refuse(f"larger than {MOST_BYTES >> 20} MiB")
@@ -47,8 +49,6 @@ def load(path: Path, remedy: str) -> At:
 
 
 def _bytes(path: Path, where: At) -> bytes:
-    if not path.exists():
-        where.refuse("missing")
     if not path.is_file():
         where.refuse("no regular file")
     try:
