@@ -130,6 +130,9 @@ def parser() -> argparse.ArgumentParser:
         "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
     )
     verify.add_argument("--output", type=Path, metavar="DIR", help="default: reports/ beside pyproject.toml")
+    verify.add_argument(
+        "--recordings", nargs="+", type=Path, metavar="DIR", help="judge what 'record' left in DIR, instead of training"
+    )
     verify.add_argument("--keep-recordings", action="store_true", help="also write every step to DIR/recordings")
 
     record = add("record", "train one network in one implementation and write every step")
