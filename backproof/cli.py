@@ -159,6 +159,10 @@ def parser() -> argparse.ArgumentParser:
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
 
+    diff = add("diff", "two runs side by side: what moved, by how many ULPs, where first; nothing is judged")
+    diff.add_argument("old", type=Path, metavar="OLD", help="a recording, or the folder or summary.json of a verify")
+    diff.add_argument("new", type=Path, metavar="NEW", help="another of the same kind")
+
     _gate(add("gate", "hold what 'verify' left against a baseline, and fail where it got worse"))
     return top
 

@@ -169,6 +169,13 @@ def gate(options: argparse.Namespace) -> int:
     return command.run(options)
 
 
+def diff(options: argparse.Namespace) -> int:
+    """Show what moved between two runs."""
+    from backproof.diff import command
+
+    return command.run(options.old, options.new)
+
+
 def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()

@@ -90,15 +90,21 @@ class Facts:
     findings: dict[Key, Finding] = field(default_factory=dict)
 
 
+def summary_file(path: Path) -> At:
+    """What a ``summary.json`` holds, nothing but its schema looked at."""
+    whole = load(path, REMEDY, "run 'backproof verify' first")
+    if whole.value.get("schema") != SCHEMA or "networks" not in whole.value:
+        whole.refuse(f"no summary of schema {SCHEMA}")
+    return whole
+
+
 def of_summary(path: Path) -> Facts:
     """The facts of a ``summary.json``.
 
     Raises:
         BackproofError: when it is missing, too large, not JSON, of another schema, or holds anything of a wrong type.
     """
-    whole = load(path, REMEDY, "run 'backproof verify' first")
-    if whole.value.get("schema") != SCHEMA or "networks" not in whole.value:
-        whole.refuse(f"no summary of schema {SCHEMA}")
+    whole = summary_file(path)
     entries: dict[Key, Used] = {}
     findings: dict[Key, Finding] = {}
     for network, facts in whole.key("networks").items():

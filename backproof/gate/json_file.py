@@ -133,10 +133,16 @@ class At:
 
     def fraction(self) -> float:
         """A part of a budget, from 0; null, which stands for what is not finite, is infinite."""
+        if self.value is not None and (type(self.value) not in (int, float) or not 0 <= self.value < math.inf):
+            self._is_no("fraction of a budget")
+        return self.number()
+
+    def number(self) -> float:
+        """A number; null, which stands for what is not finite, is infinite."""
         if self.value is None:
             return math.inf
-        if type(self.value) not in (int, float) or not 0 <= self.value < math.inf:
-            self._is_no("fraction of a budget")
+        if type(self.value) not in (int, float) or not math.isfinite(self.value):
+            self._is_no("number")
         return float(self.value)
 
     def verdict(self) -> Verdict:
