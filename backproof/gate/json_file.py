@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ MOST_BYTES = 64 * 2**20
 MOST_VALUES = 4_000_000
 """Commas in a file, which its values cannot outnumber by more than the brackets; a default run has 16,000."""
 MOST_COUNT = 2**53
+LARGEST = sys.float_info.max
 
 
 def load(path: Path, remedy: str, absent: str) -> At:
@@ -133,7 +135,7 @@ class At:
 
     def fraction(self) -> float:
         """A part of a budget, from 0; null, which stands for what is not finite, is infinite."""
-        if self.value is not None and (type(self.value) not in (int, float) or not 0 <= self.value < math.inf):
+        if self.value is not None and (type(self.value) not in (int, float) or not 0 <= self.value <= LARGEST):
             self._is_no("fraction of a budget")
         return self.number()
 
@@ -141,7 +143,7 @@ class At:
         """A number; null, which stands for what is not finite, is infinite."""
         if self.value is None:
             return math.inf
-        if type(self.value) not in (int, float) or not math.isfinite(self.value):
+        if type(self.value) not in (int, float) or not abs(self.value) <= LARGEST:
             self._is_no("number")
         return float(self.value)
 
