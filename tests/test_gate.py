@@ -11,11 +11,11 @@ import pytest
 from backproof.gate import baseline
 from backproof.gate.change import Kind
 from backproof.gate.facts import Key, of_summary
-from backproof.gate.judge import FLOOR, GROWTH, Judgement, compare
+from backproof.gate.judge import FEW, FLOOR, GROWTH, GROWTH_ELSEWHERE, Judgement, compare
 from tests.cli_support import call
 from tests.gate_support import check, kept, written
 
-Z1 = Key("one", "torch", 1, "Z1", "equation")
+Z1, Z2 = Key("one", "torch", 1, "Z1", "equation"), Key("one", "torch", 2, "Z2", "equation")
 
 
 def judged(folder: Path, after: Any = None, before: Any = None) -> Judgement:
@@ -35,7 +35,7 @@ def test_a_baseline_keeps_every_fact(tmp_path):
     facts = baseline.read(path).facts
     fresh = of_summary(tmp_path / "accepted" / "summary.json")
     assert facts.entries == fresh.entries and facts.networks == fresh.networks
-    assert facts.entries[Z1] == (float("inf"), 2, 7, 10)
+    assert facts.entries[Z1] == (float("inf"), 2, 7, 10, FEW)
     assert (baseline.read(path).reason, baseline.read(path).date) == ("because", "2026-01-31")
 
 
@@ -48,6 +48,11 @@ def test_a_baseline_has_the_same_bytes_each_time(tmp_path):
         return dict(pairs)
 
     json.loads(first, object_pairs_hook=in_order)
+
+
+def another_seed(content: Any) -> None:
+    """Other initial weights of one network."""
+    content["networks"]["one"]["initial_hash"] = "other"
 
 
 def vanish(path: str) -> Any:
@@ -78,7 +83,10 @@ CLOSES = {
     "a verdict end to end": (
         lambda s: check(s, kind="agreement").update(verdict="bug"), Kind.VERDICT, Z1._replace(check="agreement")
     ),
-    "headroom": (lambda s: check(s).update(fraction=0.2 * GROWTH + 0.01), Kind.HEADROOM, Z1),
+    "headroom": (lambda s: check(s, "Z2").update(fraction=0.3 * GROWTH + 0.01), Kind.HEADROOM, Z2),
+    "headroom of another seed": (
+        lambda s: (another_seed(s), check(s, "Z2").update(fraction=0.3 * GROWTH_ELSEWHERE + 0.01)), Kind.HEADROOM, Z2
+    ),
     "headroom from nothing": (
         lambda s: check(s, "loss").update(fraction=FLOOR["equation"] + 0.01), Kind.HEADROOM,
         Key("one", "torch", 2, "loss", "equation"),
@@ -123,7 +131,12 @@ def test_what_appears_closes_the_gate_too(name, tmp_path):
 
 
 STAYS_OPEN = {
-    "up to the factor": lambda s: check(s).update(fraction=0.2 * GROWTH),
+    "up to the factor": lambda s: check(s, "Z2").update(fraction=0.3 * GROWTH),
+    "up to the factor of another seed": lambda s: (
+        another_seed(s),
+        check(s, "Z2").update(fraction=0.3 * GROWTH_ELSEWHERE),
+    ),
+    "few elements": lambda s: check(s).update(fraction=0.9),
     "below the floor": lambda s: check(s, "loss").update(fraction=FLOOR["equation"]),
     "the last bit": lambda s: check(s).update(fraction=0.2001),
     "seed": lambda s: s["settings"].update(seed=1),
@@ -134,9 +147,10 @@ STAYS_OPEN = {
 
 @pytest.mark.parametrize("name", STAYS_OPEN)
 def test_what_leaves_it_open(name, tmp_path):
-    found = judged(tmp_path, after=STAYS_OPEN[name])
+    few = (lambda s: check(s).update(elements=FEW + 5)) if name == "few elements" else None
+    found = judged(tmp_path, after=STAYS_OPEN[name], before=few)
     assert not found.changes
-    assert bool(found.notes) == (name in ("seed", "machine", "data"))
+    assert bool(found.notes) == (name in ("seed", "machine", "data", "up to the factor of another seed"))
 
 
 BETTER = {

@@ -1,7 +1,8 @@
 """``baseline.json``: what was accepted, when, why, and where it was measured.
 
-A check is one line of the file, ``"equation": [fraction, verdict, covered, of]``, so that a review sees what moved. The
-file holds the CRC-32 of itself. That is no lock: it tells an edit or a merge by hand from what a run left.
+A check is one line of the file, ``"equation": [fraction, verdict, covered, of, elements]``, so that a review sees
+what moved. The file holds the CRC-32 of itself. That is no lock: it tells an edit or a merge by hand from what a run
+left.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SCHEMA = 1
 KIND = "backproof baseline"
 ACCEPT = "'backproof gate --update-baseline --reason TEXT'"
 REMEDY = f"restore it, or remove it and accept a run with {ACCEPT}"
-COLUMNS = ("fraction", "verdict", "covered", "of")
+COLUMNS = ("fraction", "verdict", "covered", "of", "elements")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -83,8 +84,8 @@ def _layers(run: Key, layers: At) -> dict[Key, Used]:
 
 
 def _used(row: At) -> Used:
-    fraction, verdict, covered, of = row.array(len(COLUMNS))
-    return sound(row, fraction.fraction(), verdict, covered, of)
+    fraction, verdict, covered, of, elements = row.array(len(COLUMNS))
+    return sound(row, fraction, verdict, covered, of, elements.count())
 
 
 def write(path: Path, facts: Facts, reason: str, date: str) -> None:
@@ -117,7 +118,7 @@ def _content(facts: Facts, reason: str, date: str) -> Json:
 
 def _row(used: Used) -> list[Any]:
     fraction = used.fraction if math.isfinite(used.fraction) else None
-    return [fraction, used.verdict.word, used.covered, used.of]
+    return [fraction, used.verdict.word, used.covered, used.of, used.elements]
 
 
 def _crc(content: Mapping[str, Any]) -> int:

@@ -56,12 +56,14 @@ class Used(NamedTuple):
         verdict: the worst of all steps.
         covered: steps in which it was checked on something that could have been wrong; of a run, equations.
         of: steps in which it was looked at; of a run, the equations that it has.
+        elements: over all steps, those that could have been wrong; 0 for a whole run.
     """
 
     fraction: float
     verdict: Verdict
     covered: int
     of: int
+    elements: int = 0
 
 
 class Finding(NamedTuple):
@@ -135,7 +137,7 @@ def made(whole: At, entries: dict[Key, Used], findings: dict[Key, Finding]) -> F
 
 def _run(run: At) -> Used:
     coverage = run.key("coverage")
-    return sound(run, 0.0, run.key("verdict"), coverage.key("checked"), coverage.key("of"))
+    return sound(run, None, run.key("verdict"), coverage.key("checked"), coverage.key("of"), 0)
 
 
 def _findings(whole: Key, run: At) -> dict[Key, Finding]:
@@ -154,12 +156,24 @@ def _findings(whole: Key, run: At) -> dict[Key, Finding]:
 def _checks(network: str, facts: At) -> Iterator[tuple[Key, Used]]:
     for number, layer in facts.key("layers").items():
         n = layer_number(number, layer)
-        for check in CHECKS:
-            for quantity, entry in layer.key("equations" if check == "equation" else check).items():
-                for name, by in entry.key("by").items():
-                    covered = by.key("covered" if check == "equation" else "steps")
-                    used = sound(by, by.key("fraction").fraction(), by.key("verdict"), covered, by.key("steps"))
-                    yield Key(network, name, n, quantity, check), used
+        elements = {key: used.elements for key, used in _equations(network, n, layer)}
+        yield from _equations(network, n, layer)
+        for key, by in _by(network, n, "agreement", layer.key("agreement")):
+            # Of the same array as its equation; none where the equation was never checked.
+            found = elements.get(key._replace(check="equation"), 0)
+            yield key, sound(by, by.key("fraction"), by.key("verdict"), by.key("steps"), by.key("steps"), found)
+
+
+def _equations(network: str, number: int, layer: At) -> Iterator[tuple[Key, Used]]:
+    for key, by in _by(network, number, "equation", layer.key("equations")):
+        elements = by.key("elements").count() - by.key("vacuous").count()
+        yield key, sound(by, by.key("fraction"), by.key("verdict"), by.key("covered"), by.key("steps"), elements)
+
+
+def _by(network: str, number: int, check: str, quantities: At) -> Iterator[tuple[Key, At]]:
+    for quantity, entry in quantities.items():
+        for name, by in entry.key("by").items():
+            yield Key(network, name, number, quantity, check), by
 
 
 def layer_number(name: str, layer: At) -> int:
@@ -169,9 +183,12 @@ def layer_number(name: str, layer: At) -> int:
     return int(name)
 
 
-def sound(where: At, fraction: float, verdict: At, covered: At, of: At) -> Used:
+def sound(where: At, fraction: At | None, verdict: At, covered: At, of: At, elements: int) -> Used:
     """What was used, of values that fit each other."""
-    used = Used(fraction, verdict.verdict(), covered.count(), of.count())
+    share = 0.0 if fraction is None else fraction.fraction()
+    used = Used(share, verdict.verdict(), covered.count(), of.count(), elements)
     if used.covered > used.of:
         where.refuse(f"covers {used.covered} of {used.of}")
+    if elements < 0:
+        where.refuse("more elements agree for nothing than there are")
     return used

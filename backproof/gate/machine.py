@@ -9,7 +9,7 @@ from typing import Any
 from backproof.evidence import Json, significant
 from backproof.gate.change import Change
 from backproof.gate.facts import Facts, Used
-from backproof.gate.judge import FLOOR, GROWTH, Judgement
+from backproof.gate.judge import FEW, FLOOR, GROWTH, GROWTH_ELSEWHERE, Judgement
 
 SCHEMA = 1
 
@@ -21,7 +21,7 @@ def document(found: Judgement, before: Facts, after: Facts) -> bytes:
         "kind": "backproof gate",
         "open": not found.failures,
         "checks": found.checks,
-        "limits": {"growth": GROWTH, "floor": FLOOR},
+        "limits": {"growth": GROWTH, "growth_elsewhere": GROWTH_ELSEWHERE, "floor": FLOOR, "few": FEW},
         "baseline": str(before.path),
         "summary": str(after.path),
         "notes": list(found.notes),
