@@ -105,8 +105,8 @@ def accept(summary: Path, kept: Path, reason: str) -> int:
 
 def _accepted(before: Facts, after: Facts) -> str:
     found = compare(before, after)
-    parts = [f"accepted: {reason}" for reason in differences(before, after)]
-    parts += [f"differs from the baseline's run: {note}" for note in found.notes]
+    parts = [f"accepted: {shown(reason, 400)}" for reason in differences(before, after)]
+    parts += [f"differs from the baseline's run: {shown(note, 400)}" for note in found.notes]
     said = ["\n".join(parts)] if parts else []
     said += [words.table(found.changes)] if found.changes else ["No check got worse or better than noise does."]
     counts = ", ".join(words.counted(change.kind for change in found.failures))

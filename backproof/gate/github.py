@@ -37,7 +37,7 @@ def _error(change: Change, more: str) -> str:
 def summary(found: Judgement, report: str) -> str:
     """The sentence, the notes, and the table as far as it fits."""
     head = [f"## Backproof gate\n\n**{text(sentence(found))}**"]
-    notes = "\n".join(f"- differs from the baseline's run: {text(note)}" for note in found.notes[:100])
+    notes = "\n".join(f"- differs from the baseline's run: {text(shown(note, 400))}" for note in found.notes[:100])
     head += [notes] if notes else []
     tail = f"The report: {text(shown(report, 400))}\n"
     rows = [list(map(text, cells(change))) for change in found.changes]

@@ -49,7 +49,7 @@ def counted(kinds: Iterable[Kind]) -> Iterator[str]:
 
 def terminal(found: Judgement, report: Path) -> str:
     """Notes, table, sentence, and where the report is."""
-    parts = [f"differs from the baseline's run: {note}" for note in found.notes]
+    parts = [f"differs from the baseline's run: {shown(note, 400)}" for note in found.notes]
     said = ["\n".join(parts)] if parts else []
     said += [table(found.changes)] if found.changes else []
     return "\n\n".join([*said, sentence(found), f"The report: {shown(report, 400)}"])
