@@ -18,6 +18,8 @@ nox.options.reuse_venv = "yes"
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("--constraint", "constraints.txt")
 RECORDINGS = Path(".recordings")
+GATE = Path("reports/gate")
+IMPLEMENTATIONS = list(PROJECT["tool"]["backproof"]["implementations"])
 NETWORKS = sorted(PROJECT["tool"]["backproof"]["networks"])
 
 
@@ -78,6 +80,23 @@ def compare(session: nox.Session) -> None:
     for network in NETWORKS:
         for other in ("torch", "jax"):
             session.run("backproof", "compare", str(RECORDINGS / "numpy" / network), str(RECORDINGS / other / network))
+
+
+@nox.session(requires=["numpy", "torch", "jax"])
+def gate(session: nox.Session) -> None:
+    """Hold the three backends' recordings, judged without any framework, against reports/baseline.json.
+
+    `nox -s gate -- --update-baseline --reason "torch 2.13 to 2.14"` accepts what changed.
+    """
+    install(session, "data")
+    recordings = [str(RECORDINGS / name) for name in IMPLEMENTATIONS]
+    # A bug that verify finds is the gate's to judge and to tell.
+    session.run("backproof", "verify", "--recordings", *recordings, "--output", str(GATE), success_codes=[0, 1])
+    outputs = ["--junit", str(GATE / "junit.xml"), "--json", str(GATE / "gate.json")]
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        outputs.append("--github")
+    accepting = "--update-baseline" in session.posargs
+    session.run("backproof", "gate", str(GATE / "summary.json"), *(() if accepting else outputs), *session.posargs)
 
 
 @nox.session

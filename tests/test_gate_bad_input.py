@@ -212,5 +212,10 @@ def test_outputs_that_would_replace_what_is_read(folder, capsys):
     call(capsys, "gate", folder / "summary.json", "--baseline", folder / "summary.json").refused("two files")
 
 
+@pytest.mark.parametrize("option", [("--junit", "x"), ("--json", "x"), ("--markdown", "x"), ("--github",)])
+def test_accepting_makes_no_judgement(option, folder, capsys):
+    gate(capsys, folder, *option, "--update-baseline", "--reason", "x").refused("--update-baseline makes none")
+
+
 def test_an_output_that_cannot_be_written(folder, capsys):
     gate(capsys, folder, "--json", folder / "no" / "such.json").refused("cannot write to")

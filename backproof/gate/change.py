@@ -18,7 +18,7 @@ class Kind(IntEnum):
     VANISHED = 1
     """Was checked, and is no longer there."""
     COVERAGE = 2
-    """Fewer steps were checked."""
+    """Fewer steps or elements were checked."""
     HEADROOM = 3
     """More of the budget was used than noise uses."""
     APPEARED = 4
@@ -78,6 +78,8 @@ class Change:
             parts.append(f"used {percent_of(before)} → {percent_of(after)}")
         if (before.covered, before.of) != (after.covered, after.of):
             parts.append(f"checked {before.covered} of {before.of} → {after.covered} of {after.of}")
+        elif self.kind is Kind.COVERAGE:
+            parts.append(f"elements that could have been wrong {before.elements} → {after.elements}")
         return ", ".join(parts)
 
     @property

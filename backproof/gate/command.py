@@ -52,6 +52,8 @@ def _check(options: argparse.Namespace, summary: Path, kept: Path) -> None:
         raise BackproofError("--update-baseline needs --reason TEXT: why is the difference accepted?")
     if options.reason is not None and not options.update_baseline:
         raise BackproofError("--reason goes with --update-baseline; nothing was accepted")
+    if options.update_baseline and (options.junit or options.json or options.markdown or options.github):
+        raise BackproofError("--junit, --json, --markdown and --github tell a judgement; --update-baseline makes none")
     taken = {summary.resolve(), kept.resolve()}
     if len(taken) < 2:
         raise BackproofError(f"{summary} is given as summary and as baseline; they are two files")

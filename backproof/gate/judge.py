@@ -21,11 +21,11 @@ from backproof.gate.facts import IDENTITY, SPECIFIED, Facts, Key, Used
 from backproof.gate.shown import shown
 from backproof.verdict import Verdict
 
-GROWTH = 2.0
+GROWTH = 3.0
 """Times the baseline's fraction, where both runs were given the same data and initial weights."""
 GROWTH_ELSEWHERE = 4.0
 """The same where they were not."""
-FLOOR = {"equation": 0.5, "agreement": 0.25}
+FLOOR = {"equation": 0.5, "agreement": 0.3}
 """A fraction up to it is never too much."""
 FEW = 24
 """Elements over all steps below which a check's headroom is not judged: its verdict is."""
@@ -138,7 +138,7 @@ def _kept(before: Facts, after: Facts) -> Iterator[Change]:
     same = {name for name in after.networks if _same_training(name, before, after)}
     for key, now in after.entries.items():
         if (then := before.entries.get(key)) is not None:
-            for kind in _kinds(key, then, now, GROWTH if key.network in same else GROWTH_ELSEWHERE):
+            for kind in _kinds(key, then, now, key.network in same):
                 yield Change(kind, key, then, now, after.findings.get(key))
 
 
@@ -147,8 +147,8 @@ def _same_training(name: str, before: Facts, after: Facts) -> bool:
     return was is not None and all(was[key] == is_[key] for key in IDENTITY)
 
 
-def _kinds(key: Key, then: Used, now: Used, factor: float) -> Iterator[Kind]:
-    worse, less, more = now.verdict > then.verdict, _covers_less(then, now), _grown(key, then, now, factor)
+def _kinds(key: Key, then: Used, now: Used, same: bool) -> Iterator[Kind]:
+    worse, less, more = now.verdict > then.verdict, _covers_less(key, then, now, same), _grown(key, then, now, same)
     if worse:
         yield Kind.VERDICT
     elif now.verdict > Verdict.ROUNDING and now.verdict == then.verdict:
@@ -157,19 +157,21 @@ def _kinds(key: Key, then: Used, now: Used, factor: float) -> Iterator[Kind]:
         yield Kind.COVERAGE
     if more and not worse:
         yield Kind.HEADROOM
-    if not (worse or less or more) and _better(key, then, now, factor):
+    if not (worse or less or more) and _better(key, then, now, same):
         yield Kind.IMPROVED
 
 
-def _covers_less(then: Used, now: Used) -> bool:
-    """Fewer steps, or more steps that were looked at and agree for nothing."""
-    return now.covered < then.covered or now.of - now.covered > then.of - then.covered
+def _covers_less(key: Key, then: Used, now: Used, same: bool) -> bool:
+    """Fewer steps; more steps that were looked at and agree for nothing; or, of one training, half the elements."""
+    steps = now.covered < then.covered or now.of - now.covered > then.of - then.covered
+    return steps or (same and key.check == "equation" and now.elements < then.elements / 2)
 
 
-def _grown(key: Key, then: Used, now: Used, factor: float) -> bool:
+def _grown(key: Key, then: Used, now: Used, same: bool) -> bool:
+    factor = GROWTH if same else GROWTH_ELSEWHERE
     # A whole run has no elements.
     return then.elements >= FEW and now.fraction > max(FLOOR[key.check], factor * then.fraction)
 
 
-def _better(key: Key, then: Used, now: Used, factor: float) -> bool:
-    return now.verdict < then.verdict or _covers_less(now, then) or _grown(key, now, then, factor)
+def _better(key: Key, then: Used, now: Used, same: bool) -> bool:
+    return now.verdict < then.verdict or _covers_less(key, now, then, same) or _grown(key, now, then, same)
