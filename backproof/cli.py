@@ -19,6 +19,10 @@ from backproof import __version__
 from backproof.errors import BackproofError
 
 EPILOG = "exit codes: 0 all within rounding; 1 a bug or an unsettled suspect; 2 usage or unreadable input"
+EPILOGS = {
+    "gate": "exit codes: 0 nothing got worse; 1 something did; 2 usage, or a summary or baseline that is unusable",
+    "diff": "exit codes: 0 whatever moved; 2 usage or unreadable input",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,7 +123,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help, epilog=EPILOG, allow_abbrev=False)
+        epilog = EPILOGS.get(name, EPILOG)
+        return commands.add_parser(name, help=help, description=help, epilog=epilog, allow_abbrev=False)
 
     add("networks", "list the configured networks and implementations")
 

@@ -270,7 +270,7 @@ def test_module_of_the_same_name_from_elsewhere_is_refused(tmp_path):
 
 
 def test_the_project_has_the_name_of_its_table(tmp_path):
-    table = '[tool.backproof.networks.n]\nsizes = [1, 1]\nactivations = ["sigmoid"]\nloss = "binary_cross_entropy"\n'
+    table = '[tool.backproof.networks.n]\nsizes = [1, 2]\nactivations = ["softmax"]\n'
     (tmp_path / "pyproject.toml").write_text(table)
     assert config.require(tmp_path).project == ""
     (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "theirs"\n{table}')
