@@ -16,7 +16,12 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-CONSTRAINTS = ("--constraint", "constraints.txt")
+VERSIONS = {
+    "pinned": ("--constraint", "constraints.txt"),
+    "oldest": ("--resolution", "lowest-direct"),  # uv's, which reads the bounds of pyproject.toml
+    "newest": ("--upgrade",),
+}[os.environ.get("VERSIONS", "pinned")]
+"""What the sessions install under: `VERSIONS=oldest nox -s gate` takes the oldest NumPy, PyTorch and JAX supported."""
 RECORDINGS = Path(".recordings")
 GATE = Path("reports/gate")
 IMPLEMENTATIONS = list(PROJECT["tool"]["backproof"]["implementations"])
@@ -24,12 +29,12 @@ NETWORKS = sorted(PROJECT["tool"]["backproof"]["networks"])
 
 
 def install(session: nox.Session, extra: str, *groups: str) -> None:
-    """Install the engine with one extra, and dependency groups, under the constraints."""
+    """Install the engine with one extra, and dependency groups, in the versions that were asked for."""
     # uv reads UV_FIND_LINKS where pip reads PIP_FIND_LINKS.
     if "PIP_FIND_LINKS" in os.environ:
         session.env.setdefault("UV_FIND_LINKS", os.environ["PIP_FIND_LINKS"])
     requirements = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    session.install(*CONSTRAINTS, "--editable", f".[{extra}]", *requirements)
+    session.install(*VERSIONS, "--editable", f".[{extra}]", *requirements)
 
 
 @nox.session
