@@ -212,6 +212,15 @@ def test_outputs_that_would_replace_what_is_read(folder, capsys):
     call(capsys, "gate", folder / "summary.json", "--baseline", folder / "summary.json").refused("two files")
 
 
+@pytest.mark.parametrize("option", ["--junit", "--json", "--markdown"])
+def test_a_refusal_leaves_no_earlier_answer(option, folder, capsys):
+    arguments = ("gate", folder / "summary.json", "--baseline", folder / "baseline.json", option, folder / "out")
+    assert call(capsys, *arguments).code == 0 and (folder / "out").exists()
+    (folder / "summary.json").write_bytes(b"")
+    call(capsys, *arguments).refused("empty")
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.parametrize("option", [("--junit", "x"), ("--json", "x"), ("--markdown", "x"), ("--github",)])
 def test_accepting_makes_no_judgement(option, folder, capsys):
     gate(capsys, folder, *option, "--update-baseline", "--reason", "x").refused("--update-baseline makes none")

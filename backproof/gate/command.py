@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options, summary, kept)
     if options.update_baseline:
         return accept(summary, kept, options.reason)
+    _clear(options)
     before, after = baseline.read(kept).facts, of_summary(summary)
     found = judge(before, after)
     _write(options, found, before, after)
@@ -61,6 +62,13 @@ def _check(options: argparse.Namespace, summary: Path, kept: Path) -> None:
         if path.resolve() in taken:
             raise BackproofError(f"{path} is the summary, the baseline or another output; choose another file")
         taken.add(path.resolve())
+
+
+def _clear(options: argparse.Namespace) -> None:
+    """What an earlier run wrote is gone before this one judges: a refusal must not leave its answer behind."""
+    for path in filter(None, (options.junit, options.json, options.markdown)):
+        with writing(path.parent):
+            path.unlink(missing_ok=True)
 
 
 def _write(options: argparse.Namespace, found: Judgement, before: Facts, after: Facts) -> None:
