@@ -121,6 +121,7 @@ WRONG = {
     "a layer of no number": (lambda s: s["networks"]["one"]["layers"].update(x={}), "no number of a layer"),
     "layer 0": (lambda s: s["networks"]["one"]["layers"].update({"0": {}}), "no number of a layer"),
     "findings": (lambda s: s["networks"]["one"]["implementations"]["jax"].update(findings=1), "1 is no array"),
+    "checks without a run": (lambda s: s["networks"]["one"]["implementations"].pop("jax"), "and no such run"),
     "no networks": (lambda s: s.update(networks={}), "no check of anything"),
     "networks as list": (lambda s: s.update(networks=[]), "list is no object"),
     "no project": (lambda s: s.pop("project"), "'project' is missing"),

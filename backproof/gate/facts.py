@@ -125,6 +125,8 @@ def made(whole: At, entries: dict[Key, Used], findings: dict[Key, Finding]) -> F
     """
     if not any(key.layer for key in entries):
         whole.refuse("holds no check of anything")
+    if orphans := [key for key in entries if key._replace(layer=0, quantity="", check="") not in entries]:
+        whole.refuse(f"holds checks of {orphans[0]}, and no such run")
     keys = (*SPECIFIED, *IDENTITY)
     networks = {name: {key: at.key(key).value for key in keys} for name, at in whole.key("networks").items()}
     for key in ("settings", "environment"):

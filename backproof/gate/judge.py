@@ -169,8 +169,9 @@ def _covers_less(key: Key, then: Used, now: Used, same: bool) -> bool:
 
 def _grown(key: Key, then: Used, now: Used, same: bool) -> bool:
     factor = GROWTH if same else GROWTH_ELSEWHERE
-    # A whole run has no elements.
-    return then.elements >= FEW and now.fraction > max(FLOOR[key.check], factor * then.fraction)
+    if not key.layer or then.elements < FEW:
+        return False
+    return now.fraction > max(FLOOR[key.check], factor * then.fraction)
 
 
 def _better(key: Key, then: Used, now: Used, same: bool) -> bool:
