@@ -93,7 +93,7 @@ def alarms(pairs: Pairs) -> int:
     for before, after in pairs:
         if failures := compare(before, after).failures:
             count += 1
-            print(f"{before.path} → {after.path}: {' '.join(cells(failures[0]))}")
+            print(f"{before.path} → {after.path}: {' '.join(cells(failures[0], failures[0].fact))}")
     return count
 
 
@@ -104,8 +104,8 @@ def planted(folder: Path) -> int:
         found = regressions.gated(regression, folder)
         ok = regressions.named(regression, found)
         missed += not ok
-        first = cells(found.failures[0]) if found.failures else ["-"] * 6
-        rows.append([regression.name, regression.place, "yes" if ok else "NO", first[0], first[5][:60]])
+        first = [found.failures[0].kind.word, found.failures[0].fact] if found.failures else ["-", "-"]
+        rows.append([regression.name, regression.place, "yes" if ok else "NO", *first])
     print(tabulate(rows, ["planted", "where", "named there", "kind", "first change"], disable_numparse=True))
     return missed
 

@@ -62,10 +62,12 @@ class Change:
 
     @property
     def sentence(self) -> str:
-        """What happened, without the place; not escaped."""
-        return f"{self._what()} ({self.finding.text})" if self.finding else self._what()
+        """What happened, and what the run says of it; without the place, and not escaped."""
+        return f"{self.fact} ({self.finding.text})" if self.finding else self.fact
 
-    def _what(self) -> str:
+    @property
+    def fact(self) -> str:
+        """What happened alone."""
         before, after = self.before, self.after
         if before is None or after is None:
             return "is not there any more" if self.kind is Kind.VANISHED else "is not in the baseline"

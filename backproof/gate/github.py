@@ -40,7 +40,7 @@ def summary(found: Judgement, report: str) -> str:
     notes = "\n".join(f"- differs from the baseline's run: {text(shown(note, 400))}" for note in found.notes[:100])
     head += [notes] if notes else []
     tail = f"The report: {text(shown(report, 400))}\n"
-    rows = [list(map(text, cells(change))) for change in found.changes]
+    rows = [list(map(text, cells(change, change.sentence))) for change in found.changes]
     most = _fitting(rows, MOST_BYTES - sum(len(part.encode()) for part in chain(head, [tail])))
     if rows[:most]:
         head.append(markdown(rows[:most], HEADERS))

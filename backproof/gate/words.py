@@ -13,21 +13,21 @@ from backproof.report.store import INDEX
 from backproof.report.tables import plain
 
 HEADERS = ("what", "network", "by", "layer", "check", "change")
-SHOWN = 40
-"""Rows on a terminal; the other outputs have them all."""
+SHOWN = 20
+"""Rows on a terminal; the other outputs have them all, with what the run says of each."""
 
 
-def cells(change: Change) -> list[str]:
-    """One row; nothing in it acts, or breaks a line."""
+def cells(change: Change, told: str) -> list[str]:
+    """One row that ends with what is ``told`` of the change; nothing in it acts, or breaks a line."""
     key = change.key
     # A line never begins with somebody's string: "::" there would be a command to GitHub's runner.
     row = [change.kind.word, key.network, key.implementation or "all", str(key.layer or "-"), key.what or "-"]
-    return [shown(cell) for cell in [*row, change.sentence]]
+    return [shown(cell) for cell in [*row, told]]
 
 
 def table(changes: Iterable[Change]) -> str:
     """The first :data:`SHOWN` changes, and how many more there are."""
-    rows = [cells(change) for change in changes]
+    rows = [cells(change, change.fact) for change in changes]
     left = f"\n\nand {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     return plain(rows[:SHOWN], HEADERS) + left
 
