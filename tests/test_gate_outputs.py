@@ -103,6 +103,11 @@ def test_junit_is_xml_whatever_it_says():
     assert "<script>&\"'" in str(cases[0].get("classname"))
 
 
+def test_junit_of_many_layers_has_them_all():
+    root = ElementTree.fromstring(junit(judgement(20_000)))
+    assert root.get("failures") == "20000" and len(list(root.iter("failure"))) == 20_000
+
+
 # GitHub
 
 

@@ -43,10 +43,6 @@ class Key(NamedTuple):
         """Quantity and check."""
         return f"{self.quantity} ({self.check})" if self.quantity else ""
 
-    def holds(self, other: Key) -> bool:
-        """Whether ``other`` is this place or one below it."""
-        return all(mine in ("", 0, its) for mine, its in zip(self, other, strict=True))
-
 
 class Used(NamedTuple):
     """What one check of one quantity used, over all steps.

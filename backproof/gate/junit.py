@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
 from backproof.gate.change import Change
@@ -12,7 +13,10 @@ from backproof.gate.shown import shown
 
 def junit(found: Judgement) -> str:
     """The document; what changed stands in its case, worst first."""
-    failures = {case: [c for c in found.failures if _belongs(c, case)] for case in found.cases}
+    by_place: dict[Key, list[Change]] = {}
+    for change in found.failures:
+        by_place.setdefault(change.key._replace(quantity="", check=""), []).append(change)
+    failures = {case: list(_changes(case, by_place)) for case in found.cases}
     failed = sum(map(bool, failures.values()))
     counts = f'tests="{len(found.cases)}" failures="{failed}" errors="0"'
     return "\n".join(
@@ -27,10 +31,10 @@ def junit(found: Judgement) -> str:
     )
 
 
-def _belongs(change: Change, case: Key) -> bool:
-    """In the case itself; what vanished or appeared as a whole belongs to every case of it."""
-    place = change.key._replace(quantity="", check="")
-    return place == case if change.before else place.holds(case)
+def _changes(case: Key, by_place: dict[Key, list[Change]]) -> Iterator[Change]:
+    """What vanished or appeared with all that the case is part of, and then its own."""
+    for place in dict.fromkeys((Key(case.network), Key(case.network, case.implementation), case)):
+        yield from (change for change in by_place.get(place, ()) if place == case or change.before is None)
 
 
 def _case(case: Key, changes: list[Change]) -> str:
