@@ -20,8 +20,8 @@ VERSIONS = {
     "pinned": ("--constraint", "constraints.txt"),
     "oldest": ("--resolution", "lowest-direct"),  # uv's, which reads the bounds of pyproject.toml
     "newest": ("--upgrade",),
-}[os.environ.get("VERSIONS", "pinned")]
-"""What the sessions install under: `VERSIONS=oldest nox -s gate` takes the oldest NumPy, PyTorch and JAX supported."""
+}[os.environ.get("BACKPROOF_VERSIONS", "pinned")]
+"""What the sessions install under: `BACKPROOF_VERSIONS=oldest nox -s gate` takes the oldest that are supported."""
 RECORDINGS = Path(".recordings")
 GATE = Path("reports/gate")
 IMPLEMENTATIONS = list(PROJECT["tool"]["backproof"]["implementations"])
