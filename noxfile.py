@@ -16,18 +16,25 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-CONSTRAINTS = ("--constraint", "constraints.txt")
+VERSIONS = {
+    "pinned": ("--constraint", "constraints.txt"),
+    "oldest": ("--resolution", "lowest-direct"),  # uv's, which reads the bounds of pyproject.toml
+    "newest": ("--upgrade",),
+}[os.environ.get("BACKPROOF_VERSIONS", "pinned")]
+"""What the sessions install under: `BACKPROOF_VERSIONS=oldest nox -s gate` takes the oldest that are supported."""
 RECORDINGS = Path(".recordings")
+GATE = Path("reports/gate")
+IMPLEMENTATIONS = list(PROJECT["tool"]["backproof"]["implementations"])
 NETWORKS = sorted(PROJECT["tool"]["backproof"]["networks"])
 
 
 def install(session: nox.Session, extra: str, *groups: str) -> None:
-    """Install the engine with one extra, and dependency groups, under the constraints."""
+    """Install the engine with one extra, and dependency groups, in the versions that were asked for."""
     # uv reads UV_FIND_LINKS where pip reads PIP_FIND_LINKS.
     if "PIP_FIND_LINKS" in os.environ:
         session.env.setdefault("UV_FIND_LINKS", os.environ["PIP_FIND_LINKS"])
     requirements = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    session.install(*CONSTRAINTS, "--editable", f".[{extra}]", *requirements)
+    session.install(*VERSIONS, "--editable", f".[{extra}]", *requirements)
 
 
 @nox.session
@@ -78,6 +85,23 @@ def compare(session: nox.Session) -> None:
     for network in NETWORKS:
         for other in ("torch", "jax"):
             session.run("backproof", "compare", str(RECORDINGS / "numpy" / network), str(RECORDINGS / other / network))
+
+
+@nox.session(requires=["numpy", "torch", "jax"])
+def gate(session: nox.Session) -> None:
+    """Hold the three backends' recordings, judged without any framework, against reports/baseline.json.
+
+    `nox -s gate -- --update-baseline --reason "torch 2.13 to 2.14"` accepts what changed.
+    """
+    install(session, "data")
+    recordings = [str(RECORDINGS / name) for name in IMPLEMENTATIONS]
+    # A bug that verify finds is the gate's to judge and to tell.
+    session.run("backproof", "verify", "--recordings", *recordings, "--output", str(GATE), success_codes=[0, 1])
+    outputs = ["--junit", str(GATE / "junit.xml"), "--json", str(GATE / "gate.json")]
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        outputs.append("--github")
+    accepting = "--update-baseline" in session.posargs
+    session.run("backproof", "gate", str(GATE / "summary.json"), *(() if accepting else outputs), *session.posargs)
 
 
 @nox.session

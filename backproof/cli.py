@@ -19,6 +19,10 @@ from backproof import __version__
 from backproof.errors import BackproofError
 
 EPILOG = "exit codes: 0 all within rounding; 1 a bug or an unsettled suspect; 2 usage or unreadable input"
+EPILOGS = {
+    "gate": "exit codes: 0 nothing got worse; 1 something did; 2 usage, or a summary or baseline that is unusable",
+    "diff": "exit codes: 0 whatever moved; 2 usage or unreadable input",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,7 +123,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help, epilog=EPILOG, allow_abbrev=False)
+        epilog = EPILOGS.get(name, EPILOG)
+        return commands.add_parser(name, help=help, description=help, epilog=epilog, allow_abbrev=False)
 
     add("networks", "list the configured networks and implementations")
 
@@ -130,6 +135,9 @@ def parser() -> argparse.ArgumentParser:
         "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
     )
     verify.add_argument("--output", type=Path, metavar="DIR", help="default: reports/ beside pyproject.toml")
+    verify.add_argument(
+        "--recordings", nargs="+", type=Path, metavar="DIR", help="judge what 'record' left in DIR, instead of training"
+    )
     verify.add_argument("--keep-recordings", action="store_true", help="also write every step to DIR/recordings")
 
     record = add("record", "train one network in one implementation and write every step")
@@ -155,7 +163,28 @@ def parser() -> argparse.ArgumentParser:
 
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
+
+    diff = add("diff", "two runs side by side: what moved, by how many ULPs, where first; nothing is judged")
+    diff.add_argument("old", type=Path, metavar="OLD", help="a recording, or the folder or summary.json of a verify")
+    diff.add_argument("new", type=Path, metavar="NEW", help="another of the same kind")
+
+    _gate(add("gate", "hold what 'verify' left against a baseline, and fail where it got worse"))
     return top
+
+
+def _gate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "summary", nargs="?", type=Path, metavar="SUMMARY", help="default: reports/summary.json beside pyproject.toml"
+    )
+    command.add_argument("--baseline", type=Path, metavar="FILE", help="default: reports/baseline.json, there too")
+    command.add_argument("--update-baseline", action="store_true", help="accept SUMMARY, and show what that accepts")
+    command.add_argument("--reason", metavar="TEXT", help="why; kept in the baseline, with the date")
+    command.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, a case for each layer of a run")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write what changed as JSON")
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="write what changed as Markdown, under 1 MiB")
+    command.add_argument(
+        "--github", action="store_true", help="print annotations, and add the Markdown to $GITHUB_STEP_SUMMARY"
+    )
 
 
 def _trace(command: argparse.ArgumentParser) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from backproof import data
 from backproof import verify as verification
 from backproof.compare import compare_recordings
-from backproof.config import find, require
+from backproof.config import Config, find, require
 from backproof.errors import BackproofError
 from backproof.judge import Judge
+from backproof.network import Network
+from backproof.recorded import recorded
 from backproof.recording import Recording, RecordingWriter
 from backproof.report import index, run, store
 from backproof.report.render import render
@@ -21,7 +23,7 @@ from backproof.report.tables import plain
 from backproof.requirements import missing
 from backproof.runs import same_samples, source_of, steps_of
 from backproof.settings import Settings, prepare
-from backproof.training import Step, Training
+from backproof.training import Implementation, Step, Training
 
 
 def networks(options: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def verify(options: argparse.Namespace) -> int:
     reference = verification.reference_of(config)
     if reference is None:
         raise BackproofError(f"{config.root / 'pyproject.toml'}: verify needs a reference; add one to [tool.backproof]")
-    implementations = verification.modules(config, options.implementation)
+    implementations = _judged(config, chosen, options)
     dataset = data.load(settings.data)
     for network in chosen:
         prepare(network, dataset, settings, reference)  # what cannot be prepared is refused before a report is removed
@@ -65,11 +67,22 @@ def verify(options: argparse.Namespace) -> int:
             )
             store.write_layers(output, name, facts[name])
     where = verification.environment(sources)
-    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where))
+    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where, config.project))
     summary = render(output)
     print(index.terminal(summary))
     print(f"\nA report for each layer: {output / store.INDEX}")
     return 0 if summary["verdict"] == "rounding" else 1
+
+
+def _judged(config: Config, chosen: list[Network], options: argparse.Namespace) -> Mapping[str, Implementation]:
+    """What verify judges: implementations that train, or the recordings that they left."""
+    if options.recordings is None:
+        return verification.modules(config, options.implementation)
+    if options.implementation or options.keep_recordings:
+        raise BackproofError(
+            "--recordings goes without --implementation and --keep-recordings; name the folders wanted"
+        )
+    return recorded(options.recordings, chosen)
 
 
 def record(options: argparse.Namespace) -> int:
@@ -147,6 +160,20 @@ def trace(options: argparse.Namespace) -> int:
     from backproof.tracing import command
 
     return command.run(options)
+
+
+def gate(options: argparse.Namespace) -> int:
+    """Hold what ``verify`` left against the baseline."""
+    from backproof.gate import command
+
+    return command.run(options)
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Show what moved between two runs."""
+    from backproof.diff import command
+
+    return command.run(options.old, options.new)
 
 
 def report(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,25 +78,19 @@ def compare_recordings(
         BackproofError: when they are not of the same training: another network, format, initial parameters, data,
             number of steps, or other samples in a step.
     """
-    _same_training(first, second)
+    same_training(first, second)
     # Same data and same initial parameters, so one set of replicas serves both.
     replicas = None if reference is None else Replicas(first.training, reference)
     comparison = Comparison(
         (Judge(first.training, first.steps_written, replicas), Judge(second.training, second.steps_written, replicas)),
         {equation.target: Gap() for equation in equations(first.network)},
     )
-    for steps in zip(first.steps(), second.steps(), strict=True):
-        if not _same_samples(*steps):
-            found = _batches(first, second)
-            cause = f": {found[1]} [{found[0]}]" if found else ""
-            raise BackproofError(
-                f"step {steps[0].index}: the two recordings do not hold the same samples{cause}; they are not compared"
-            )
+    for steps in paired(first, second):
         for judge, step in zip(comparison.judges, steps, strict=True):
             judge.consume(step)
         for name, gap in comparison.gaps.items():
             a, b = (step.tensors.get(name) for step in steps)
-            if a is not None and b is not None and _comparable(a, b):
+            if a is not None and b is not None and comparable(a, b):
                 gap.add(steps[0], name, b)
         progress()
     for judge in comparison.judges:
@@ -104,7 +98,28 @@ def compare_recordings(
     return comparison
 
 
-def _same_training(first: Recording, second: Recording) -> None:
+def paired(first: Recording, second: Recording) -> Iterator[tuple[Step, Step]]:
+    """The steps of two recordings of one training, side by side.
+
+    Raises:
+        BackproofError: when a step holds other samples than its fellow.
+    """
+    for a, b in zip(first.steps(), second.steps(), strict=True):
+        if not _same_samples(a, b):
+            found = _batches(first, second)
+            cause = f": {found[1]} [{found[0]}]" if found else ""
+            raise BackproofError(
+                f"step {a.index}: the two recordings do not hold the same samples{cause}; they are not compared"
+            )
+        yield a, b
+
+
+def same_training(first: Recording, second: Recording) -> None:
+    """Refuse two recordings that are not of one training.
+
+    Raises:
+        BackproofError: one line that says in what they differ, and why where the arrays tell.
+    """
     for what, a, b in (
         ("network", first.network, second.network),
         ("dtype", first.dtype, second.dtype),
@@ -138,7 +153,8 @@ def _batches(A: Recording, B: Recording) -> tuple[str, str] | None:
     return two_runs.batches(first, second, A.training.samples)
 
 
-def _comparable(a: Array, b: Array) -> bool:
+def comparable(a: Array, b: Array) -> bool:
+    """Whether two arrays are of one shape and format, and finite."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     return bool(np.isfinite(a).all() and np.isfinite(b).all())

@@ -24,6 +24,8 @@ TABLE = "tool.backproof"
 KEYS = ("reference", "implementations", "networks")
 IMPLEMENTATION_FUNCTIONS = ("record", "train", "versions", "threads")
 REFERENCE_FUNCTIONS = (*IMPLEMENTATION_FUNCTIONS, "initial_parameters")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+"""Of a network or an implementation: it becomes a file's name and a word of a command line."""
 EXTRAS = {"torch": "torch", "jax": "jax", "jaxlib": "jax"}
 """Missing package -> the extra of ``backproof`` that brings it."""
 
@@ -46,12 +48,14 @@ class Config:
         reference: the module of the reference, or None.
         implementations: name -> module, in file order.
         networks: name -> specification, in file order; at least one.
+        project: the name in the ``[project]`` table of the same file; empty where there is none.
     """
 
     root: Path
     reference: str | None
     implementations: dict[str, str]
     networks: dict[str, Network]
+    project: str = ""
 
     def activate(self) -> None:
         """Put ``root`` first on ``sys.path``, once: a console script does not see the checkout by itself."""
@@ -164,8 +168,8 @@ def find(start: Path | None = None) -> Config | None:
     """
     here = (start or Path()).resolve()
     for folder in (here, *here.parents):
-        if (folder / FILE).is_file() and (table := _table(folder / FILE)) is not None:
-            return _config(folder / FILE, table)
+        if (path := folder / FILE).is_file() and (table := _table(path, content := _content(path))) is not None:
+            return _config(path, table, _project(path, content))
     return None
 
 
@@ -182,16 +186,25 @@ def require(start: Path | None = None) -> Config:
     return config
 
 
-def _table(path: Path) -> Mapping[str, Any] | None:
+def _content(path: Path) -> dict[str, Any]:
     try:
-        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BackproofError(f"{path}: cannot be read as TOML: {error}") from error
-    tables = _typed(path, "tool", tool, dict)
+
+
+def _table(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    tables = _typed(path, "tool", content.get("tool", {}), dict)
     return _typed(path, TABLE, tables["backproof"], dict) if "backproof" in tables else None
 
 
-def _config(path: Path, table: Mapping[str, Any]) -> Config:
+def _project(path: Path, content: Mapping[str, Any]) -> str:
+    table = _typed(path, "project", content.get("project", {}), dict)
+    name: str = _typed(path, "project.name", table.get("name", ""), str)
+    return name
+
+
+def _config(path: Path, table: Mapping[str, Any], project: str) -> Config:
     for key in table:
         if key not in KEYS:
             raise BackproofError(f"{path}: [{TABLE}]: {_unknown('key', key, KEYS)}")
@@ -206,7 +219,7 @@ def _config(path: Path, table: Mapping[str, Any]) -> Config:
     }
     if not networks:
         raise BackproofError(f"{path}: [{TABLE}]: no networks; add [{TABLE}.networks.NAME] with sizes and activations")
-    return Config(path.parent, reference, implementations, networks)
+    return Config(path.parent, reference, implementations, networks, project)
 
 
 def _network(path: Path, name: str, values: object) -> Network:
@@ -222,8 +235,7 @@ def _network(path: Path, name: str, values: object) -> Network:
 def _named(path: Path, key: str, values: object) -> dict[str, Any]:
     table: dict[str, Any] = _typed(path, f"{TABLE}.{key}", values, dict)
     for name in table:
-        # Names become file names and words of a command line.
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+        if not NAME.fullmatch(name):
             raise BackproofError(f"{path}: [{TABLE}.{key}]: name {name!r} is not letters, digits, _ and - only")
     return table
 

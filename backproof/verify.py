@@ -137,12 +137,13 @@ def environment(sources: Mapping[str, Source]) -> Json:
     }
 
 
-def summarise(settings: Settings, source: str, networks: Mapping[str, Json], where: Json) -> Json:
-    """The facts of a whole ``verify``, without the layers' arrays."""
+def summarise(settings: Settings, source: str, networks: Mapping[str, Json], where: Json, project: str = "") -> Json:
+    """The facts of a whole ``verify``, without the layers' arrays; ``project`` is the name that its file has."""
     runs = [run for facts in networks.values() for run in facts["implementations"].values()]
     return {
         "schema": SCHEMA,
         "backproof": __version__,
+        "project": project,
         "verdict": worst_word(facts["verdict"] for facts in networks.values()),
         "coverage": {key: sum(run["coverage"][key] for run in runs) for key in ("checked", "of")},
         "settings": {**asdict(settings), "data": source},

@@ -267,3 +267,13 @@ def test_module_of_the_same_name_from_elsewhere_is_refused(tmp_path):
     second = config.require(project(tmp_path / "b", f'implementations.mine = "{module}"\n', **{module: FUNCTIONS}))
     message = refusal(lambda: second.implementation("mine"))
     assert str(tmp_path / "a") in message and str(tmp_path / "b") in message
+
+
+def test_the_project_has_the_name_of_its_table(tmp_path):
+    table = '[tool.backproof.networks.n]\nsizes = [1, 2]\nactivations = ["softmax"]\n'
+    (tmp_path / "pyproject.toml").write_text(table)
+    assert config.require(tmp_path).project == ""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "theirs"\n{table}')
+    assert config.require(tmp_path).project == "theirs"
+    (tmp_path / "pyproject.toml").write_text(f"[project]\nname = 3\n{table}")
+    assert "project.name must be a string" in refusal(lambda: config.require(tmp_path))

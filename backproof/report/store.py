@@ -72,7 +72,7 @@ def write_layers(folder: Path, network: str, facts: Mapping[str, Any]) -> None:
         (folder / network).mkdir(parents=True, exist_ok=True)
         for number, layer in facts["layers"].items():
             content = {"schema": SCHEMA, "network": network, "layer": int(number), **layer}
-            replace_file(folder / network / f"layer-{number}.json", _compact(content))
+            replace_file(folder / network / f"layer-{number}.json", compact(content))
 
 
 def write_summary(folder: Path, summary: Json) -> None:
@@ -126,7 +126,7 @@ def _load(path: Path) -> Json:
     return content
 
 
-def _compact(content: Json) -> bytes:
+def compact(content: Json) -> bytes:
     """JSON with sorted keys, one line for each array, so that a diff shows what moved."""
     marks: list[str] = []
 
