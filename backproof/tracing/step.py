@@ -79,6 +79,7 @@ def step_of(passed: Pass) -> Step | None:
     begun = min(begun, update.first_update(found, network.depth))
     _backward(step, found)
     _forward(step, found, begun)
+    _linear_output(step)
     _without_derivatives(step)
     if not passed.closed:
         _without_beginnings(step)
@@ -204,6 +205,16 @@ def _forward(step: Step, found: Placed, begun: int) -> None:
             if seen:
                 logits = kind == "Z" and layer == step.network.depth and step.network.widths
                 step.quantities[f"{kind}{layer}"] = as_made(seen, step.network.widths[layer]) if logits else seen[-1]
+
+
+def _linear_output(step: Step) -> None:
+    """What is a sum by value and an output by name is both: the output is linear."""
+    L = step.network.depth
+    Z = step.quantities.get(f"Z{L}")
+    if Z is not None and f"A{L}" not in step.quantities:
+        meaning = meaning_of(Z.label)
+        if meaning is not None and meaning.kind == "A":
+            step.quantities[f"A{L}"] = Z.within(kind="A", number=L)
 
 
 def _without_derivatives(step: Step) -> None:

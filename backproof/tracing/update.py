@@ -186,6 +186,18 @@ def _movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Ar
     return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
 
 
+def _are_labels(step: Step, labels: Sighting | None) -> bool:
+    """Whether there is one label, or one of every output, for each sample."""
+    m, widths = step.samples, step.network.widths
+    return labels is not None and (not (m and widths) or labels.value.size in (m, m * widths[-1]))
+
+
+def _pairs(step: Step) -> list[tuple[Array, Array]]:
+    """:func:`_movement` of every layer that has one."""
+    layers = range(1, step.network.depth + 1)
+    return [pair for n in layers if (pair := _movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]
+
+
 def _product(step: Step, layer: int, delta: Sighting, moved: Array) -> Array | None:
     """The product of a delta with the layer's inputs that has the shape of W; of several orientations (as many samples
     as units) the one that W moves along most.
@@ -210,10 +222,15 @@ def _products(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -
 
 
 def uphill(step: Step) -> bool:
-    """Whether the output's delta (or, without it, what its weights' gradient is made of) is Y − A, and is added."""
+    """Whether the output's delta (or, without it, what its weights' gradient is made of) is Y − A, and is added.
+
+    Where Y was not found, whether every layer moves along its gradient: nothing could tell that from an ascent.
+    """
     layer = step.network.depth
     output, labels, delta, error = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}", f"dA{layer}"))
     delta = delta or error
+    if not _are_labels(step, labels) and (seen := _pairs(step)):
+        return all(float(np.vdot(*pair)) > 0 for pair in seen)
     if output is None or labels is None or (pair := _movement(step, layer, delta)) is None:
         return False
     with np.errstate(all="ignore"):
@@ -231,8 +248,7 @@ def uphill(step: Step) -> bool:
 def _learning_rate(step: Step, found: Placed) -> Sighting | None:
     """Of the numbers under such names the one that explains the update, or the last that is no ``alpha``."""
     seen = [s for s in found.get(("learning_rate", 0), []) if s.value.size == 1]
-    layers = range(1, step.network.depth + 1)
-    pairs = [pair for n in layers if (pair := _movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]
+    pairs = _pairs(step)
     if not seen or not step.updated:
         return None
     with np.errstate(all="ignore"):
