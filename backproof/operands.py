@@ -24,17 +24,19 @@ class Operands:
 
     Args:
         tensors: the step's quantities with X and Y.
-        earlier: operands before these; of every array that is the same object, what was made of it is taken over, so
-            that a full-batch run measures its data once.
+        earlier: operands before these; of data that is the same object, what was made of it is taken over, so that a
+            full-batch run measures it once.
+        unchanged: nothing was changed in place since, so that this holds for every array.
     """
 
-    def __init__(self, tensors: Mapping[str, Array], earlier: Operands | None = None) -> None:
+    def __init__(self, tensors: Mapping[str, Array], earlier: Operands | None = None, unchanged: bool = False) -> None:
         m = tensors["X"].shape[1]
         self._recorded = {**tensors, ONES: np.ones((1, m))}
         self._wide: dict[str, Array] = {}
         self._norms: dict[tuple[str, int], Array] = {}
         if earlier is not None:
-            same = {name for name, array in tensors.items() if earlier._recorded.get(name) is array}
+            lasting = tensors if unchanged else ("X", "Y")
+            same = {name for name in lasting if name in tensors and earlier._recorded.get(name) is tensors[name]}
             self._wide = {name: array for name, array in earlier._wide.items() if name in same}
             self._norms = {key: array for key, array in earlier._norms.items() if key[0] in same}
 

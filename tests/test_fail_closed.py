@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import backproof
 from backproof.files import save_tensors, sealed, unsealed
 from backproof.network import Network
 from backproof.recording import RecordingWriter, Source
 from backproof.recording.layout import DATA, MANIFEST
 from backproof.training import Training
 from backproof.verdict import Verdict
+from benchmarks.random_steps import Case, arrays_of
 from reference.network import record
 from tests.cli_support import call, enter, faulty, project
 from tests.refusals import refusal
@@ -145,3 +147,14 @@ INTEGER, BINARY = training(BY_NAME["sparse_labels"], 8), training(BY_NAME["binar
 )
 def test_a_training_that_does_not_fit_together(make: Callable[[], Training], said: str) -> None:
     assert said in refusal(make)
+
+
+def test_a_failure_whose_neighbours_are_unknown_is_diagnosed_all_the_same():
+    """W2 has a wrong shape, so that Z2 is not recomputed; what is made of Z2 is not tried."""
+    case = Case((4, 5, 3), ("tanh", "sigmoid"), "mse", 9, seed=5)
+    q = arrays_of(case)
+    arrays = {name: q[name] for name in ("X", "Y", "W1", "b1", "A1", "A2", "dA1", "dZ1")}
+    arrays["dA2"] = 2 * (q["A2"] - q["Y"]) / 9
+    arrays |= {"W2": np.ones((3, 6)), "b2": q["b2"], "dZ2": q["dZ2"][::-1].copy()}
+    result = backproof.check_backprop(arrays, activations=case.activations, loss="mse")
+    assert result.verdict == "bug" and {"W2", "dZ2"} <= {failure.equation for failure in result.failures}

@@ -52,3 +52,14 @@ def test_a_mistake_in_it_is_one_where_nothing_was_said():
     arrays = step("elu")
     arrays["A1"] = np.where(arrays["Z1"] > 0, arrays["Z1"], np.exp(arrays["Z1"]))
     assert "A1" in {failure.equation for failure in check_backprop(arrays).failures}
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e-6, 5e-6])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_one_of_the_networks_that_is_a_little_wrong_is_no_other(activation, size):
+    """Below 6, ReLU6 is ReLU: it must not excuse an error that is nearly rounding."""
+    case = Case((6, 5, 3), (activation, "softmax"), "cross_entropy", 30, seed=4, slope=0.01)
+    arrays = arrays_of(case)
+    A = arrays["A1"] = arrays["A1"].copy()
+    A[np.unravel_index(A.argmax(), A.shape)] *= 1 + size
+    assert "A1" in {failure.equation for failure in check_backprop(arrays).failures}

@@ -31,3 +31,13 @@ def test_a_wrong_delta_shows_nothing_and_fails(output, loss):
     arrays = step(output, loss, "A2")
     arrays["dZ2"] = np.random.default_rng(0).normal(size=arrays["dZ2"].shape)
     assert "dZ2" in {failure.equation for failure in check_backprop(arrays).failures}
+
+
+@pytest.mark.parametrize("wrong", ["sigmoid", "tanh"])
+def test_the_delta_of_another_output_does_not_choose_it_where_the_labels_tell(wrong):
+    """Class labels go with softmax: a delta of another output is a mistake, and no other network."""
+    arrays = step("softmax", "cross_entropy", "A2", "loss", "dA2")
+    Z, Y = arrays["Z2"], arrays["Y"]
+    arrays["dZ2"] = ((np.tanh(Z) if wrong == "tanh" else 1 / (1 + np.exp(-Z))) - Y) / Y.shape[1]
+    assert "dZ2" in {failure.equation for failure in check_backprop(arrays).failures}
+    assert "dZ2" in {failure.equation for failure in check_backprop(arrays, loss="cross_entropy").failures}

@@ -271,3 +271,16 @@ def test_weights_that_do_not_follow_are_said(tmp_path):
     ]
     steps, _ = run(variant(tmp_path, "plain_functions", *changes))
     assert any("do not follow one upon the other" in note for note in steps[0].notes)
+
+
+def test_and_are_not_judged(capsys, tmp_path):
+    """A column of ones holds the biases: nothing of it is called a bug."""
+    ones = ("import numpy as np", "import numpy as np\nW1 = np.random.rand(5, 4)\nW2 = np.random.rand(3, 6)\n")
+    text = ones[1] + (
+        "X = np.vstack([np.random.rand(3, 8), np.ones((1, 8))]); Y = np.random.rand(3, 8)\n"
+        "for i in range(4):\n"
+        "    Z1 = W1 @ X\n    A1 = np.vstack([np.tanh(Z1), np.ones((1, 8))])\n    A2 = W2 @ A1\n"
+        "    dZ2 = A2 - Y\n    dW2 = dZ2 @ A1.T\n    dZ1 = (W2[:, :-1].T @ dZ2) * (1 - np.tanh(Z1) ** 2)\n"
+        "    dW1 = dZ1 @ X.T\n    W1 = W1 - 0.01 * dW1\n    W2 = W2 - 0.01 * dW2\n"
+    )
+    traced(capsys, written(tmp_path, text)).refused("do not follow one upon the other", "biases are inside")

@@ -161,3 +161,18 @@ def test_rates_that_differ_from_layer_to_layer_are_no_mistake(tmp_path):
     facts = judged(tmp_path, rates)
     assert facts["verdict"] == "rounding"
     assert {"W1_next", "W2_next"} <= {*facts["steps"][0]["result"]["coverage"]["unchecked"]}
+
+
+def test_a_sum_that_is_changed_after_it_was_right_is_what_is_judged(tmp_path):
+    """By value the array before the change fits; the one that the script goes on with is wrong."""
+    old, new = "    h = x.dot(w1)\n", "    s = x.dot(w1)\n    z1 = h = s * 1.05\n"
+    assert old in H_IS_A_SUM
+    facts = judged(tmp_path, H_IS_A_SUM.replace(old, new).replace("y_pred", "z2"))
+    assert ("Z1", "factor") in failed(facts)[0]
+
+
+def test_and_so_is_an_output(tmp_path):
+    old = "    probs = e / e.sum(axis=1, keepdims=True)\n"
+    assert old in MADE_TWICE
+    facts = judged(tmp_path, MADE_TWICE.replace(old, old + "    probs = probs * 1.01\n"))
+    assert ("A1", "factor") in failed(facts)[0]

@@ -143,3 +143,17 @@ def test_what_the_caller_says_goes_first():
     for told in (0, 0.02):
         result = backproof.check_backprop(arrays, **SAID, weight_decay=told)
         assert {name for name, *_ in failed(result)} == {"loss", "dW1", "dW2", "dW3"}
+
+
+@pytest.mark.parametrize("kept", [0.0, -1.0, 0.5, 0.9])
+def test_a_weight_that_loses_a_tenth_in_a_step_does_not_decay(kept):
+    """W is missing from the update, has the wrong sign, is halved: mistakes, which some λ would mend as well."""
+    faults = {f"W{n}_next": lambda case, q, right, n=n: kept * q[f"W{n}"] - (q[f"W{n}"] - right) for n in LAYERS}
+    result = backproof.check_backprop(arrays_of(CASE, faults), **SAID)
+    assert {f"W{n}_next" for n in LAYERS} <= {name for name, *_ in failed(result)} and not notes(result)
+
+
+@pytest.mark.parametrize("rate", [1.0, 2.0])
+def test_w_added_to_dw_is_no_decay(rate):
+    result = backproof.check_backprop(arrays_of(CASE, decays(LAYERS, rate)), **SAID)
+    assert {f"dW{n}" for n in LAYERS} <= {name for name, *_ in failed(result)} and not notes(result)

@@ -28,7 +28,9 @@ OUTPUT_ORDER = ("softmax", "sigmoid", "identity", "tanh", "relu", "leaky_relu")
 ERRORS = 6.0
 """Standard errors of a fitted slope within which a shorter number is taken for it."""
 ALIKE = 1e-5
-"""Relative distance up to which A is some other activation of Z: float32's, and far from the next one."""
+"""Relative distance up to which A is some activation of Z: float32's rounding."""
+DOUBT = 100.0
+"""Times that at which A may be one of the network's, a little wrong, and is taken for no other."""
 SLOPE = 0.01
 """Of leaky ReLU, where none was given and none shows in the arrays."""
 
@@ -101,7 +103,7 @@ def _constant(over: Array, under: Array) -> float | None:
     return next((short for short in shorter if abs(short - constant) <= error), constant)
 
 
-def inferred(step: Given, slope: float) -> tuple[str, ...]:
+def inferred(step: Given, slope: float, loss: str | None = None) -> tuple[str, ...]:
     """One activation for each layer: that under which A (or, without A, the next layer's Z) holds on an excerpt; where
     none does, the nearest to A, of the output the one that goes with the labels. Where neither was given, that which
     leads to the next Z or A that was.
@@ -113,22 +115,26 @@ def inferred(step: Given, slope: float) -> tuple[str, ...]:
     found: dict[int, str] = {}
     for layer in range(1, step.depth + 1):
         if layer not in found:
-            found |= _of_layers(step, layer, fmt, context)
+            found |= _of_layers(step, layer, fmt, context, loss)
     return tuple(found[layer] for layer in range(1, step.depth + 1))
 
 
-def _of_layers(step: Given, layer: int, fmt: Format, context: Context) -> dict[int, str]:
+def _of_layers(step: Given, layer: int, fmt: Format, context: Context, loss: str | None) -> dict[int, str]:
     """Of a layer, and of those after it that are found with it; what shows nowhere is noted as untold."""
-    if (kind := _of_layer(step, layer, fmt, context)) is not None:
+    if (kind := _of_layer(step, layer, fmt, context, loss)) is not None:
         return {layer: kind}
     if found := led_there(step.known, layer, step.depth, OUTPUT_ORDER, context):
         return found
-    step.untold.add(layer)
+    step.untold[layer] = "was not given and shows nowhere"
     return {layer: "relu"}
 
 
-def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | None:
-    """None of a hidden layer whose Z is known, where neither its A nor the next Z tells."""
+def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str | None) -> str | None:
+    """None of a hidden layer whose Z is known, where neither its A nor the next Z tells.
+
+    The output of class labels has the activation that goes with them, unless its A shows another: its delta is what is
+    to be judged. Real numbers go with any, and only mean squared error with them.
+    """
     tensors, output = step.known, layer == step.depth
     names = OUTPUT_ORDER if output else HIDDEN_ACTIVATIONS
     Z, A = tensors.get(f"Z{layer}"), tensors.get(f"A{layer}")
@@ -137,7 +143,8 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | N
         return usual
     if A is None:
         if output:
-            return next(behind_the_delta(tensors, layer, [usual, *names], context.slope), usual)
+            open_ = step.labels in ("real", None) and loss in ("mse", None)
+            return next(behind_the_delta(tensors, layer, [usual, *names], context.slope), usual) if open_ else usual
         return next(_feeding(tensors, layer, names, fmt, context), None)
     if A.shape != Z.shape or not np.isfinite(A).all():
         return usual
@@ -150,8 +157,8 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context) -> str | N
     if output and step.labels in ("one_hot", "binary"):
         return usual
     if (other := _another(Z, A, context)) is not None and not output:
-        step.untold.add(layer)
-        step.said.append(f"the activation of layer {layer} is {other}, which is not checked")
+        step.untold[layer] = f"is {other}, which is not checked"
+        step.said.append(f"the activation of layer {layer} {step.untold[layer]}")
     return min(names, key=lambda name: _distance(name, Z, A, context))
 
 
@@ -174,12 +181,18 @@ def _feeding(tensors: Tensors, layer: int, names: Sequence[str], fmt: Format, co
 
 
 def _another(Z: Array, A: Array, context: Context) -> str | None:
-    """An activation that is none of the network's, and that A is: its user's choice."""
-    size = float(np.abs(A).max(initial=0.0))
-    for name, value in functions.activations(Z.astype(np.float64), context.slope):
-        if name not in HIDDEN_ACTIVATIONS and np.abs(value - A).max(initial=0.0) <= ALIKE * size:
-            return name
-    return None
+    """An activation that is none of the network's, and that A is where none of those is nearly that: its user's choice.
+
+    Of ReLU6 and ReLU, which are one below 6, it is ReLU: then an A that is off by little is wrong.
+    """
+    columns = slice(None, None, max(1, Z.shape[1] // SAMPLES))
+    Z, A = Z[:, columns].astype(np.float64), A[:, columns].astype(np.float64)
+    near = ALIKE * float(np.abs(A).max(initial=0.0))
+    own = [functions.activated(name, Z, context.slope) for name in HIDDEN_ACTIVATIONS]
+    if any(np.abs(value - A).max(initial=0.0) <= DOUBT * near for value in own):
+        return None
+    others = (pair for pair in functions.activations(Z, context.slope) if not pair[0].startswith(HIDDEN_ACTIVATIONS))
+    return next((name for name, value in others if np.abs(value - A).max(initial=0.0) <= near), None)
 
 
 def _distance(name: str, Z: Array, A: Array, context: Context) -> float:

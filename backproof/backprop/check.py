@@ -157,7 +157,7 @@ def _conventions(
     step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
     found = names.SLOPE if step.slope is None else step.slope
     if activations is None:
-        kinds = names.inferred(step, found)
+        kinds = names.inferred(step, found, wanted.loss)
         step.said.append(f"activations {', '.join(step.named(kinds))}")
     else:
         kinds = names.checked(activations, step.depth)

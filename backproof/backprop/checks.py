@@ -80,7 +80,7 @@ class Checks:
         step = self._step
         dtype = judged_in(equation, step.known)
         context, fmt = self.context(dtype, equation.target), format_of(dtype)
-        self._operands = operands = Operands(step.tensors, self._operands)
+        self._operands = operands = Operands(step.tensors, self._operands, unchanged=True)
         operands, hidden = step.benefited(equation, operands, fmt, context)
         check = check_equation(equation, operands, fmt, context)
         return replace(check, vacuous=max(check.vacuous, hidden)), operands, dtype

@@ -38,7 +38,7 @@ class Given:
         uncertain: bounds on how far each of those may be from what the implementation used.
         said: what was assumed, one sentence each.
         rate: the learning rate, or None where it is not known: then no update can be checked.
-        untold: hidden layers whose activation was not given and shows nowhere.
+        untold: hidden layers whose activation is not known, and why, in words.
         slope: of leaky ReLU, or None where it is not known: then nothing that needs it can be.
     """
 
@@ -53,7 +53,7 @@ class Given:
     rate: float | None = None
     slope: float | None = None
     _finite: dict[int, tuple[Array, bool]] = field(default_factory=dict, repr=False)
-    untold: set[int] = field(default_factory=set)
+    untold: dict[int, str] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -82,7 +82,7 @@ class Given:
         """Why an equation cannot be evaluated, in words; empty where it can."""
         rule, layer = equation.rule, equation.layer
         if layer in self.untold and equation.target in (f"A{layer}", f"dZ{layer}"):
-            return f"the activation of layer {layer} was not given and shows nowhere"
+            return f"the activation of layer {layer} {self.untold[layer]}"
         if isinstance(rule, Elementwise) and rule.formula.endswith("leaky_relu") and self.slope is None:
             return "the slope of leaky ReLU was not given and shows nowhere"
         if equation.target.endswith("_next") and self.rate is None:
@@ -138,7 +138,7 @@ class Given:
             derived=dict(self.derived),
             uncertain=dict(self.uncertain),
             said=list(self.said),
-            untold=set(self.untold),
+            untold=dict(self.untold),
         )
 
 

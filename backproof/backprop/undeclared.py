@@ -33,6 +33,10 @@ AGREED = 1e-3
 """Relative width of the intervals of λ that layers have to agree within, where it need not be a short number."""
 FEWEST = 2
 """Equations that it has to mend."""
+LARGEST = 1.0
+"""λ from which none is inferred: that much of W beside the gradient is another mistake."""
+SHARE = 0.1
+"""Part of a weight that an inferred decay in the update may take in one step: more is a term that was forgotten."""
 
 
 class Fit(NamedTuple):
@@ -89,9 +93,13 @@ def _proposed(convention: Convention, step: Given) -> Iterator[Decay]:
     if (agreed := _agreed(updates, step)) is not None:
         rates.setdefault(("update", agreed), f"{agreed:.6g}")
     for (place, rate), text in rates.items():
+        beside = rate * late if place == "update" else rate
+        large = (1 + AGREED) * beside
+        if large >= LARGEST or (place == "update" and large * (step.rate or 0.0) >= SHARE):
+            continue  # what takes that much of a weight is no decay: a term was forgotten, or W stands for dW
         for penalty in dict.fromkeys((rate, rate / late, 0.0)):
             in_loss = "λ/2·Σ W²" if penalty == rate else f"λ/2·Σ W²/{late}"
-            yield Decay(rate * late if place == "update" else rate, place, penalty, text, in_loss)
+            yield Decay(beside, place, penalty, text, in_loss)
 
 
 def _short(fit: Fit, m: int) -> Iterator[tuple[float, str]]:

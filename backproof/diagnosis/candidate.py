@@ -23,6 +23,10 @@ JOIN = " + "
 """Between the names of two mistakes in one equation."""
 
 
+class AbsentError(LookupError):
+    """A mistake is made of a quantity that the step has not: it cannot be tried."""
+
+
 class Part(NamedTuple):
     """One operand of an equation as it may have been taken: right (no name), or wrong."""
 
@@ -59,6 +63,14 @@ class Candidate:
     def array(self) -> Array:
         """The value, made where it was not yet."""
         return np.asarray(self.value() if callable(self.value) else self.value)
+
+
+def as_far_as_known(candidates: Iterator[Candidate]) -> Iterator[Candidate]:
+    """Without those that take a quantity that was neither given nor recomputed, and what the family has after them."""
+    try:
+        yield from candidates
+    except AbsentError:
+        return
 
 
 def crossed(combine: Callable[..., Array], *sides: Sequence[Part], most: int) -> Iterator[Candidate]:
@@ -103,6 +115,13 @@ class Case:
         return self.operands.wide(name) if self.operands.has(name) else None
 
     def __getitem__(self, name: str) -> Array:
+        """A quantity that the step must have.
+
+        Raises:
+            AbsentError: it has not.
+        """
+        if not self.operands.has(name):
+            raise AbsentError(name)
         return self.operands.wide(name)
 
     @property

@@ -23,7 +23,7 @@ from backproof.diagnosis import (
     update,
     weight_gradient,
 )
-from backproof.diagnosis.candidate import JOIN, Candidate, Case
+from backproof.diagnosis.candidate import JOIN, Candidate, Case, as_far_as_known
 from backproof.diagnosis.closing import closings
 from backproof.diagnosis.explanation import Explanation
 from backproof.diagnosis.remaining import remaining
@@ -62,7 +62,8 @@ def _pairs(case: Case) -> list[Candidate]:
 def _ordered(case: Case) -> list[Candidate]:
     """The right value (which a constant may spoil), then every wrong one, those with fewer mistakes first."""
     right = Candidate("", "", case.exact)
-    return sorted(chain([right], family(case)(case), precision.candidates(case)), key=lambda item: item.mistakes)
+    found = chain([right], as_far_as_known(family(case)(case)), precision.candidates(case))
+    return sorted(found, key=lambda item: item.mistakes)
 
 
 def _fitting(case: Case, candidates: Iterable[Candidate], fmt: Format) -> Iterator[Explanation]:

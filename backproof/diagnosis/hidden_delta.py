@@ -39,7 +39,9 @@ def _of_output(case: Case) -> Iterator[Part]:
 def derivative_parts(case: Case) -> Iterator[Part]:
     """What may stand for the elementwise derivative of the layer's activation, the commonest first."""
     n, dZ, activation = case.layer, case.target, case.activation
-    Z, kinked = case[f"Z{n}"], activation in KINKED
+    Z, kinked = case.get(f"Z{n}"), activation in KINKED
+    if Z is None:
+        return
     if activation != "identity":
         name = "mask-missing" if kinked else "derivative-missing"
         yield Part(name, _missing(activation, n), np.ones_like(Z))

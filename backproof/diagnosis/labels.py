@@ -47,8 +47,7 @@ def outputs(case: Case, where: str) -> Iterator[Part]:
         p = activated(own, Z, slope)
         yield Part("", "", p)
     else:
-        assert A is not None, "an equation of the output without its operand"
-        p = A
+        p = case[f"A{L}"]
     if A is not None and Z is not None:
         yield Part("from-recorded-output" if np.allclose(A, p) else "", f"{where} is made of the recorded A{L}", A)
     yield from _softmaxes(case, Z, p, where)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.diagnosis.candidate import Candidate, Case
+from backproof.diagnosis.candidate import Candidate, Case, as_far_as_known
 from backproof.diagnosis.constants import ratio, recognised
 from backproof.diagnosis.explanation import Explanation
 from backproof.diagnosis.functions import sigmoid, softmax
@@ -27,7 +27,7 @@ def explain_shape(case: Case, fmt: Format) -> list[Explanation]:
     found = []
     recorded = np.atleast_2d(case.recorded)
     with np.errstate(all="ignore"):
-        for candidate in _candidates(case):
+        for candidate in as_far_as_known(_candidates(case)):
             array = np.atleast_2d(candidate.array())
             for turned in (array, array.T):
                 if turned.shape == recorded.shape and (explanation := _fit(case, candidate, turned, recorded, fmt)):

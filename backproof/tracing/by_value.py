@@ -16,18 +16,18 @@ Roles = dict[int, tuple[str, int | None]]
 """Order of a sighting -> kind and layer."""
 
 
-def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass, str]:
-    """The pass with the kinds and layers that its forward pass tells, and what is to be said of it: nothing where the
-    names say the same, and then what they put beside the arrays of the chain is left out. The pass as it is where no
-    chain of as many layers as the names tell of leads from data to an output.
+def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass, str, int]:
+    """The pass with the kinds and layers that its forward pass tells, what is to be said of it, and up to when it was
+    forward. Nothing is said where the names tell the same, and then what they put beside the chain is left out. The
+    pass as it is where no chain of as many layers as the names tell of leads from data to an output.
     """
     if network is not None and network.objects:  # what an object holds is placed by the object
-        return passed, ""
+        return passed, "", 0
     every = sorted([*passed.everything, *passed.strangers], key=lambda s: s.order)
     since = min((s.order for s in passed.sightings), default=0)
     links = chain(_distinct(every), since)
     if not links or len(links) < (network.depth if network else 1):
-        return passed, ""
+        return passed, "", 0
     agreed = _agree(links, network, found)
     roles = _beside(links, found) if agreed else _roles(links, every, found)
     before: list[Sighting] = []
@@ -37,7 +37,8 @@ def by_value(passed: Pass, network: Network | None, found: Placed) -> tuple[Pass
         if kind != UNKNOWN:
             known = replace(s, kind=kind, number=layer, family=GIVEN) if s.order in roles else s
             (before if s.order < since else sightings).append(known)
-    return replace(passed, before=before, sightings=sightings), "" if agreed else _said(links, found)
+    made = max(s.order for link in links for s in (link.Z, link.A) if s is not None)
+    return replace(passed, before=before, sightings=sightings), "" if agreed else _said(links, found), made
 
 
 def _distinct(seen: Iterable[Sighting]) -> list[Sighting]:
@@ -72,15 +73,31 @@ def _roles(links: list[Link], every: list[Sighting], found: Placed) -> Roles:
     # What the names had put in such a place is something else.
     for key, seen in found.items():
         if key in taken:
-            roles |= {t.order: (UNKNOWN, None) for t in seen if t.order not in roles}
-    return roles
+            own = [s for link in links for kind, s in _quantities(link) if kind == key[0]]
+            others = (t for t in seen if t.order not in roles and not any(_rebound(t, s) for s in own))
+            roles |= {t.order: (UNKNOWN, None) for t in others}
+    return _without_stale(links, found) | roles
 
 
 def _beside(links: list[Link], found: Placed) -> Roles:
     """What the names put beside the sums and activations of the chain: of other weights or data."""
     kept = {(kind, layer): s for layer, link in enumerate(links, 1) for kind, s in _quantities(link) if kind in "ZA"}
     places = ((t, s) for key, s in kept.items() for t in found.get(key, []))
-    return {t.order: (UNKNOWN, None) for t, s in places if t.identity != s.identity}
+    others = {t.order: (UNKNOWN, None) for t, s in places if t.identity != s.identity and not _rebound(t, s)}
+    return _without_stale(links, found) | others
+
+
+def _rebound(t: Sighting, s: Sighting) -> bool:
+    """Whether the name of one was given to another array afterwards: ``A2 = A2 * 1.01`` is what is used."""
+    return t.order > s.order and name_of(t) == name_of(s)
+
+
+def _without_stale(links: list[Link], found: Placed) -> Roles:
+    """An output that was there before its sum belongs to the pass before."""
+    last = links[-1]
+    if last.A is not None or last.Z is None:
+        return {}
+    return {t.order: (UNKNOWN, None) for t in found.get(("A", len(links)), []) if t.order < last.Z.order}
 
 
 def _quantities(link: Link) -> Iterator[tuple[str, Sighting]]:

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from backproof.tracing.names import GRADIENTS
+from backproof.tracing.names import GRADIENTS, PARAMETERS
 from backproof.tracing.sightings import Array, Sighting, is_object, same
 from backproof.tracing.unpatched import np
 
@@ -72,11 +72,13 @@ def chain(seen: Sequence[Sighting], since: int = 0) -> list[Link]:
         named = sum(link.W.kind == "W" for link in found)
         return named, len(found), all(s.order < begun for s in made), any(s.value.shape in shapes for s in made)
 
-    return max((_to(end, links) for end in reversed(links)), key=worth, default=[])
+    sums = [s for s in last if s.kind == "Z"]
+    return max((_to(end, links, sums) for end in reversed(links)), key=worth, default=[])
 
 
 def _computed(s: Sighting) -> bool:
-    return s.value.dtype.kind == "f" and s.value.size >= FEWEST and s.kind not in GRADIENTS
+    named = s.kind in (*GRADIENTS, *PARAMETERS, "X", "Y")
+    return s.value.dtype.kind == "f" and s.value.size >= FEWEST and not named
 
 
 def name_of(s: Sighting) -> Name:
@@ -122,23 +124,34 @@ def _activated(s: Sighting, links: list[Link]) -> int | None:
     for place, link in reversed(list(enumerate(links))):
         if link.Z is None or link.A is not None or link.Z.value.shape != s.value.shape:
             continue
-        if any(apart(g, s.value) < FITS for g in _activations(link.Z.value)):
+        if _is_function(s, link.Z):
             return place
     return None
 
 
 def _link(s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting]) -> Link | None:
-    """The layer that the array is the sum of, or the activation where the sum has no name."""
+    """The layer that the array is the sum of, or the activation where the sum has no name; sums are tried first."""
     biases = [t for t in (*weights, *below) if t.value.ndim == 1 or 1 in t.value.shape]
-    for W in [W for W in weights if W.value.ndim == 2 and W.value.size >= FEWEST]:
-        for x in below:
-            for product, seen, samples in _products(x.value, W.value, s.value) if x.identity != W.identity else ():
+    usable = [W for W in weights if W.value.ndim == 2 and W.value.size >= FEWEST]
+    sides = [(x, W) for x in below for W in usable if x.identity != W.identity]
+    for x, W in sides:
+        for product, seen, samples in _products(x.value, W.value, s.value):
+            if _is_shifted(product, seen):
                 for b, total in _with_bias(product, biases):
                     if apart(total, seen) < FITS:
                         return Link(x, W, b, s, None, samples)
-                    if any(apart(g, seen) < FITS for g in _activations(total)):
-                        return Link(x, W, b, None, s, samples)
+    for x, W in sides if s.kind != "Z" else ():
+        for product, seen, samples in _products(x.value, W.value, s.value):
+            for b, total in _with_bias(product, biases):
+                if any(apart(g, seen) < FITS for g in _activations(total)):
+                    return Link(x, W, b, None, s, samples)
     return None
+
+
+def _is_shifted(product: Array, seen: Array) -> bool:
+    """Whether one is the other plus the same row for every sample: then some bias may be that."""
+    rest = seen - product
+    return float(np.abs(rest - rest[0]).max(initial=0.0)) <= 10 * FITS * float(np.abs(seen).max(initial=0.0))
 
 
 def _products(x: Array, W: Array, seen: Array) -> Iterator[tuple[Array, Array, int]]:
@@ -185,18 +198,20 @@ def apart(first: Array, second: Array) -> float:
     return distance / norm if norm > 0 and np.isfinite(distance) else 1.0
 
 
-def _to(end: Link, links: list[Link]) -> list[Link]:
+def _to(end: Link, links: list[Link], sums: list[Sighting]) -> list[Link]:
     """The layers that lead to one, back to an array that no layer made; no weight twice, as in a backward pass."""
     found = [end]
-    while (before := _feeding(found[0], links)) is not None:
+    while (before := _feeding(found[0], links, sums)) is not None:
         if any(before.W.identity == link.W.identity for link in found):
             return []
         found.insert(0, before)
     return found
 
 
-def _feeding(above: Link, links: list[Link]) -> Link | None:
-    """The layer whose output the link is handed; what has its shape and is no known function of its sum is that too."""
+def _feeding(above: Link, links: list[Link], sums: list[Sighting]) -> Link | None:
+    """The layer whose output the link is handed; what has its shape and is no known function of its sum is that too,
+    unless it is one of an array that is called a sum.
+    """
     before = (link for link in reversed(links) if _order(link) <= above.below.order)
     earlier = [link for link in before if link.samples == above.samples]
     for link in earlier:
@@ -205,8 +220,13 @@ def _feeding(above: Link, links: list[Link]) -> Link | None:
             return link
     for link in earlier:
         if link.Z is not None and link.A is None and link.Z.value.shape == above.below.value.shape:
-            return replace(link, A=above.below)
+            named = [s for s in sums if link.Z.order < s.order < above.below.order]
+            return None if any(_is_function(above.below, s) for s in named) else replace(link, A=above.below)
     return None
+
+
+def _is_function(A: Sighting, Z: Sighting) -> bool:
+    return A.value.shape == Z.value.shape and any(apart(g, A.value) < FITS for g in _activations(Z.value))
 
 
 def _order(link: Link) -> int:

@@ -16,10 +16,12 @@ from backproof.tracing.exchange import Traced
 from backproof.tracing.names import canonical
 from backproof.tracing.options import activations, checked
 from backproof.tracing.session import Ending, trace
+from backproof.tracing.step import UNCHAINED
 
 WORST = ("rounding", "suspect", "bug")
 MOST_NAMES = 12
 """Arrays without a meaning that are listed."""
+HINT = "a name means something else here (--names theirs=W1,...), or the biases are inside of the weights"
 Check = Callable[..., Any]
 
 
@@ -105,6 +107,8 @@ def _check_backprop() -> Check:
 
 
 def _judge(step: Traced, before: Traced | None, options: argparse.Namespace, check: Check) -> Judged:
+    if unchained := next((note for note in step.notes if note.startswith(UNCHAINED)), ""):
+        return Judged(step, refused=f"{unchained}: {HINT}")
     rate = options.learning_rate if options.learning_rate is not None else step.learning_rate
     previous = None if before is None else before.arrays
     try:

@@ -15,6 +15,9 @@ from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import SWAPPED, swap, swapped
 from backproof.tracing.unpatched import np
 
+UNCHAINED = "the weights do not follow one upon the other"
+"""Begins the note on a step whose layers are no chain: names that mean something else, or biases inside of weights."""
+
 
 @dataclass
 class Step:
@@ -71,12 +74,13 @@ class Step:
 
 def step_of(passed: Pass) -> Step | None:
     """The step that a pass is, or None where no weights were seen in it."""
-    passed, network, found, said = _read(passed)
+    passed, network, found, said, made = _read(passed)
     if network is None:
         return None
     step = Step(network, notes=list(filter(None, (*dict.fromkeys(passed.changed), said))))
     begun = _first_gradient(found)
-    begun = min(begun, update.first_update(found, network.depth))
+    # What is changed while the forward pass still runs is no update: weights made anew after an evaluation.
+    begun = max(min(begun, update.first_update(found, network.depth)), made + 1)
     _backward(step, found)
     _forward(step, found, begun)
     _linear_output(step)
@@ -96,23 +100,25 @@ def step_of(passed: Pass) -> Step | None:
         shapes = ", ".join(
             f"{w.label} {w.value.shape}" for w in (network.weights[n][-1] for n in sorted(network.weights))
         )
-        step.notes.append(f"the weights do not follow one upon the other ({shapes})")
+        step.notes.append(f"{UNCHAINED} ({shapes})")
     if not any(key[0] == "b" for key in step.quantities):
         step.notes.append("no biases were seen")
     return step
 
 
-def _read(passed: Pass) -> tuple[Pass, Network | None, Placed, str]:
-    """The pass, its layers and what belongs to them: by the names, and by value where these mislead, which is said."""
+def _read(passed: Pass) -> tuple[Pass, Network | None, Placed, str, int]:
+    """The pass, its layers and what belongs to them: by the names, and by value where these mislead, which is said; and
+    up to when the forward pass went, where its values tell.
+    """
     network = network_of(passed)
     found = placed(passed, network) if network is not None else {}
     if network is not None and swapped(found, network, _first_gradient(found)):
-        return passed, network, swap(found, network), SWAPPED
-    told, said = by_value(passed, network, found)
+        return passed, network, swap(found, network), SWAPPED, 0
+    told, said, made = by_value(passed, network, found)
     layers = network_of(told)
     if layers is None or sorted(layers.weights) != list(range(1, layers.depth + 1)):
-        return passed, network, found, ""
-    return told, layers, placed(told, layers), said
+        return passed, network, found, "", 0
+    return told, layers, placed(told, layers), said, made
 
 
 def _maker(seen: Sighting, found: Placed) -> str:
@@ -271,5 +277,15 @@ def _loss(step: Step, found: Placed) -> None:
         if s.order > made and s.new and s.how == "statement" and s.identity not in known
     ]
     seen = [s for s in found.get(("loss", 0), []) if s.value.size == 1 and made < s.order < min(others, default=10**12)]
+    seen = [s for s in seen if not _is_running(s, seen, found)] or seen
     if seen:
         step.quantities["loss"] = replace(seen[-1], value=np.asarray(seen[-1].value).reshape(()))
+
+
+def _is_running(s: Sighting, seen: list[Sighting], found: Placed) -> bool:
+    """Whether it is another loss of the step and what it was before: a sum over batches."""
+    before = [t for t in found["loss", 0] if t.label == s.label and t.order < seen[0].order and t.value.size == 1]
+    if not before:
+        return False
+    added = float(s.value.reshape(())) - float(before[-1].value.reshape(()))
+    return any(t.label != s.label and np.isclose(added, float(t.value.reshape(())), rtol=1e-6) for t in seen)
