@@ -201,3 +201,12 @@ def test_an_equation_of_zeros_is_not_counted_as_checked():
     result = backproof.check_backprop(given, ["relu"])
     assert result.verdict == "rounding" and set(result.coverage.checked) == {"Z1", "A1"}
     assert "agrees for nothing" in result.coverage.unchecked["dW1"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_slope_is_read_where_a_leaky_relu_was_said(seed):
+    """One number over another is some slope: a sigmoid's derivative of a single sample is none."""
+    said = ["sigmoid", "leaky_relu", "softmax"]
+    arrays = arrays_of(Case((6, 4, 5, 3), tuple(said), "cross_entropy", 1, seed=seed, slope=0.1))
+    del arrays["A1"], arrays["Z2"]
+    assert backproof.check_backprop(arrays, activations=said, loss="cross_entropy").verdict == "rounding"

@@ -56,11 +56,16 @@ def checked(activations: Sequence[str], depth: int) -> tuple[str, ...]:
     return tuple(activations)
 
 
-def slope_of(tensors: Tensors, depth: int) -> float | None:
+def slope_of(tensors: Tensors, depth: int, said: Sequence[str] | None) -> float | None:
     """The slope below 0 that some layer has, if it is between 0 and 1: that of a leaky ReLU. It shows in A over Z, in
     dZ over dA, and in the layer above, whose Z is linear in it; None where it shows nowhere.
+
+    Args:
+        said: the activations, where the caller said them: then the leaky ones alone tell it, if there are any.
     """
-    found = (slope for layer in range(1, depth + 1) for slope in _slopes(tensors, layer) if slope is not None)
+    leaky = [layer for layer, name in enumerate(said or (), 1) if name == "leaky_relu"]
+    layers = leaky or range(1, depth + 1)
+    found = (slope for layer in layers for slope in _slopes(tensors, layer) if slope is not None)
     # Six digits: what remains of an identity's 1 is 1.
     return next((slope for slope in (float(f"{slope:.6g}") for slope in found) if 0 < slope < 1), None)
 
@@ -76,6 +81,7 @@ def _slopes(tensors: Tensors, layer: int) -> Iterator[float | None]:
     above = layer + 1
     W, b, Z_above = tensors.get(f"W{above}"), tensors.get(f"b{above}"), _thinned(tensors, f"Z{above}")
     if W is not None and b is not None and Z_above is not None:
+        W, Z = W.astype(np.float64), Z.astype(np.float64)
         negative, rest = W @ np.minimum(Z, 0), Z_above - b - W @ np.maximum(Z, 0)
         yield _constant(rest, negative)
 
@@ -92,8 +98,8 @@ def _constant(over: Array, under: Array) -> float | None:
     """
     over, under = over.astype(np.float64).ravel(), under.astype(np.float64).ravel()
     square = float(under @ under)
-    if not square or not np.isfinite(square):
-        return None
+    if over.size < 2 or not square or not np.isfinite(square):
+        return None  # one number is always some multiple of another
     constant = float(over @ under) / square
     left = over - constant * under
     if float(left @ left) > 1e-4 * constant**2 * square:

@@ -154,13 +154,12 @@ def _conventions(
     """The network under every convention that agrees with what the caller said, the preferred first; what the arrays
     tell of the network is said.
     """
-    step.slope = slope if slope is not None else names.slope_of(step.known, step.depth)
+    told = None if activations is None else names.checked(activations, step.depth)
+    step.slope = slope if slope is not None else names.slope_of(step.known, step.depth, told)
     found = names.SLOPE if step.slope is None else step.slope
-    if activations is None:
-        kinds = names.inferred(step, found, wanted.loss)
+    kinds = told or names.inferred(step, found, wanted.loss)
+    if told is None:
         step.said.append(f"activations {', '.join(step.named(kinds))}")
-    else:
-        kinds = names.checked(activations, step.depth)
     if slope is None and step.slope is not None and "leaky_relu" in kinds:
         step.said.append(f"slope {found:g}")
     step.rate = rate = learning_rate if learning_rate is not None else fitted_rate(step)
