@@ -176,3 +176,35 @@ def test_and_so_is_an_output(tmp_path):
     assert old in MADE_TWICE
     facts = judged(tmp_path, MADE_TWICE.replace(old, old + "    probs = probs * 1.01\n"))
     assert ("A1", "factor") in failed(facts)[0]
+
+
+UPHILL_WITHOUT_A_DELTA = (
+    DATA
+    + """
+def s(v):
+    return 1 / (1 + np.exp(-v))
+features, targets = rng.normal(size=(40, 6)), rng.normal(size=40)
+w1, w2 = rng.normal(size=(6, 4)), rng.normal(size=(4, 1))
+for start in range(0, 40, 8):
+    step1, step2 = np.zeros(w1.shape), np.zeros(w2.shape)
+    for x, y in zip(features[start:start + 8], targets[start:start + 8]):
+        hidden_outputs = s(x @ w1)
+        final_outputs = hidden_outputs @ w2
+        miss = y - final_outputs
+        hidden_error = w2[:, 0] * miss
+        term = hidden_error * hidden_outputs * (1 - hidden_outputs)
+        step1 += term * x[:, None]
+        step2 += (miss * hidden_outputs)[:, None]
+    w1 += 0.1 * step1 / 8
+    w2 += 0.1 * step2 / 8
+"""
+)
+
+
+def test_labels_that_are_numbers_and_an_error_that_points_uphill(tmp_path):
+    """One sample at a time; the output's error has a name that means nothing, the hidden one has its sign."""
+    facts = judged(tmp_path, UPHILL_WITHOUT_A_DELTA, "--steps", 2)
+    assert facts["verdict"] == "rounding", failed(facts)
+    assert {"Y", "dA1", "W1_next", "W2_next"} <= {*facts["steps"][0]["found"]}
+    wrong = UPHILL_WITHOUT_A_DELTA.replace("w2[:, 0] * miss", "w2[:, 0] * abs(miss)")
+    assert ("dA1", "") in failed(judged(tmp_path, wrong, "--steps", 1))[0]

@@ -77,7 +77,8 @@ def chain(seen: Sequence[Sighting], since: int = 0) -> list[Link]:
 
 
 def _computed(s: Sighting) -> bool:
-    named = s.kind in (*GRADIENTS, *PARAMETERS, "X", "Y")
+    # An x may be the sum that is handed to an activation; what is called a gradient or a weight is made otherwise.
+    named = s.kind in (*GRADIENTS, *PARAMETERS, "Y")
     return s.value.dtype.kind == "f" and s.value.size >= FEWEST and not named
 
 

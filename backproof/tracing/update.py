@@ -231,18 +231,34 @@ def uphill(step: Step) -> bool:
     delta = delta or error
     if not _are_labels(step, labels) and (seen := _pairs(step)):
         return all(float(np.vdot(*pair)) > 0 for pair in seen)
-    if output is None or labels is None or (pair := _movement(step, layer, delta)) is None:
+    pair = _movement(step, layer, delta)
+    if output is None or labels is None or (pair is None and delta is not None):
         return False
     with np.errstate(all="ignore"):
         for y in (labels.value, labels.value.T):
             if y.shape == output.value.shape:
                 downhill = replace(output, value=output.value - y)
+                if pair is None:
+                    return _hands_down_uphill(step, downhill)
                 if delta is None:
                     made = _product(step, layer, downhill, pair[1])
                     return made is not None and float(np.vdot(made, pair[1])) < 0 < float(np.vdot(*pair))
                 if delta.value.shape == y.shape:
                     return float(np.vdot(downhill.value, delta.value)) < 0 < float(np.vdot(*pair))
     return False
+
+
+def _hands_down_uphill(step: Step, downhill: Sighting) -> bool:
+    """Where the output's delta has no name: whether what is handed to the layer below is made of Y − A, while the
+    weights go down.
+    """
+    layer = step.network.depth
+    weight, handed, moved = step.quantities.get(f"W{layer}"), step.quantities.get(f"dA{layer - 1}"), _moved(step, layer)
+    made = None if moved is None else _product(step, layer, downhill, moved)
+    if weight is None or handed is None or moved is None or made is None or float(np.vdot(made, moved)) >= 0:
+        return False
+    apart = [min(products(downhill.value, weight.value, None, sign * handed.value), default=1.0) for sign in (1, -1)]
+    return apart[1] < apart[0]
 
 
 def _learning_rate(step: Step, found: Placed) -> Sighting | None:
