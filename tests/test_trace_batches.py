@@ -132,3 +132,18 @@ def test_a_loss_that_is_made_before_the_output_is_handed_on(tmp_path):
     assert facts["verdict"] == "rounding" and "loss" in facts["steps"][0]["found"]
     wrong = judged(tmp_path, script("d", *changes, ("loss = -", "loss = -2 * ")), "--steps", 2)
     assert [step[0][0] for step in failed(wrong)] == ["loss", "loss"]
+
+
+def test_a_long_evaluation_before_the_first_step(tmp_path):
+    """Some thousand forward passes: the parameters that were made before them are those of the first step."""
+    begin = "for epoch in range(3):\n"
+    evaluation = (
+        "for k in range(1200):\n"
+        "    z1 = data[k % 90:k % 90 + 1].dot(w1) + b1\n"
+        "    a1 = z1 * (z1 > 0)\n"
+        "    z2 = a1.dot(w2) + b2\n"
+        "    a2 = z2 * (z2 > 0)\n"
+        "    scores = a2.dot(w3) + b3\n"
+    )
+    facts = judged(tmp_path, script("delta", (begin, evaluation + begin)), "--steps", 2)
+    assert facts["verdict"] == "rounding", failed(facts)

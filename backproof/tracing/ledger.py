@@ -158,7 +158,8 @@ class Ledger:
         if self._sites and (seen.kind in GRADIENTS or _updates(seen)):
             self._backward = True
         if len(self._pass.sightings) > MOST and not self._backward:
-            self._pass.sightings = self._pass.sightings[-MOST // 2 :]
+            dropped, self._pass.sightings = self._pass.sightings[: -MOST // 2], self._pass.sightings[-MOST // 2 :]
+            self._pass.before += [seen for seen in dropped if seen.kind in KEPT]
             self._forget()
 
     def _forward(self, site: Hashable) -> None:
