@@ -82,3 +82,30 @@ def test_a_mistake_is_named(tmp_path, mistake):
     text, equation, name = MISTAKES[mistake]
     for step in failed(judged(tmp_path, text, "--steps", 2)):
         assert step == [(equation, name)]
+
+
+DERIVATIVE = """
+import numpy as np
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(9, 6)), np.eye(3)[rng.integers(0, 3, 9)]
+W1, b1, W2, b2 = rng.normal(size=(6, 5)), np.zeros(5), rng.normal(size=(5, 3)), np.zeros(3)
+for i in range(4):
+    z1 = X @ W1 + b1
+    a1 = np.maximum(0, z1)
+    z2 = a1 @ W2 + b2
+    e = np.exp(z2 - z2.max(axis=1, keepdims=True))
+    a2 = e / e.sum(axis=1, keepdims=True)
+    dz2 = (a2 - Y) / 9
+    da1 = (z1 > 0) * 1.0
+    dz1 = dz2 @ W2.T * da1
+    dW2, db2, dW1, db1 = a1.T @ dz2, dz2.sum(axis=0), X.T @ dz1, dz1.sum(axis=0)
+    W1, b1, W2, b2 = W1 - 0.1 * dW1, b1 - 0.1 * db1, W2 - 0.1 * dW2, b2 - 0.1 * db2
+"""
+
+
+def test_a_derivative_that_is_called_a_gradient_is_none(tmp_path):
+    facts = judged(tmp_path, DERIVATIVE)
+    assert facts["verdict"] == "rounding" and "dA1" not in facts["steps"][0]["found"]
+    assert any("da1" in note and "derivative of the activation" in note for note in facts["steps"][0]["notes"])
+    wrong = judged(tmp_path, DERIVATIVE.replace("* da1\n", "* (z1 < 0)\n"))
+    assert ("dZ1", "mask-inverted") in failed(wrong)[0]

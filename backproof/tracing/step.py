@@ -15,6 +15,8 @@ from backproof.tracing.sightings import Array, Sighting, meaning_of
 from backproof.tracing.swapped import SWAPPED, swap, swapped
 from backproof.tracing.unpatched import np
 
+SOME = 512
+"""Elements on which arrays of a step are told apart."""
 UNCHAINED = "the weights do not follow one upon the other"
 """Begins the note on a step whose layers are no chain: names that mean something else, or biases inside of weights."""
 
@@ -228,10 +230,15 @@ def _without_derivatives(step: Step) -> None:
     for layer in range(1, step.network.depth + 1):
         dA, Z, A = (step.quantities.get(f"{kind}{layer}") for kind in ("dA", "Z", "A"))
         forward = [s.value for s in (Z, A) if dA is not None and s is not None and s.value.shape == dA.value.shape]
-        derivatives = [d for z in forward for d in ((z > 0).astype(np.float64), z * (1 - z), 1 - z * z)]
-        if dA is not None and any(apart(d, dA.value) < FITS for d in derivatives):
+        if dA is not None and any(_is_derivative(dA.value, z) for z in forward):
             del step.quantities[f"dA{layer}"]
             step.notes.append(f"{dA.label} ({dA.place}) is no dA{layer}: it is the derivative of the activation")
+
+
+def _is_derivative(dA: Array, z: Array) -> bool:
+    """Of ReLU at z, or of sigmoid or tanh where z is its result; some elements tell."""
+    d, z = (array.ravel()[:: 1 + array.size // SOME] for array in (dA, z))
+    return any(apart(g, d) < FITS for g in ((z > 0).astype(np.float64), z * (1 - z), 1 - z * z))
 
 
 def _without_beginnings(step: Step) -> None:
