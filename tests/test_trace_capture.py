@@ -127,14 +127,20 @@ def test_several_files(tmp_path):
 
 
 def test_names_of_ones_own(tmp_path):
-    script = variant(tmp_path, "while_loop", ("hidden_input", "ping"), ("hidden_delta", "pong"))
+    script = variant(tmp_path, "while_loop", ("hidden_input", "ping"), ("grad_bias_hidden", "pong"))
     (without, *_), _ = run(script, str(tmp_path), steps=1)
-    assert "dZ1" not in without.arrays and "dZ1" in without.missing
+    assert "db1" not in without.arrays and "db1" in without.missing
     assert without.seen["Z1"].label == "ping" and "ping is Z1" in " ".join(without.notes)  # its value tells
-    (step, *_), _ = run(script, str(tmp_path), steps=1, names={"ping": "Z1", "pong": "dZ1"})
+    (step, *_), _ = run(script, str(tmp_path), steps=1, names={"ping": "Z1", "pong": "db1"})
     own = kept(tmp_path, 0)
-    assert np.array_equal(step.arrays["Z1"], own["Z1"]) and np.array_equal(step.arrays["dZ1"], own["dZ1"])
-    assert step.seen["Z1"].label == "ping"
+    assert np.array_equal(step.arrays["Z1"], own["Z1"]) and np.allclose(step.arrays["db1"], own["dZ1"].sum(axis=0))
+    assert step.seen["Z1"].label == "ping" and step.seen["db1"].label == "pong"
+
+
+def test_a_delta_of_any_name_is_what_the_weights_move_along(tmp_path):
+    script = variant(tmp_path, "while_loop", ("hidden_delta", "pong"))
+    (step, *_), _ = run(script, str(tmp_path), steps=1)
+    assert step.seen["dZ1"].label == "pong" and np.array_equal(step.arrays["dZ1"], kept(tmp_path, 0)["dZ1"])
 
 
 def test_an_array_that_nothing_names_is_listed(tmp_path):

@@ -64,16 +64,16 @@ def test_what_was_found_and_what_was_not(capsys):
 
 
 def test_names_and_mappings(tmp_path, capsys):
-    script = variant(tmp_path, "while_loop", ("hidden_input", "ping"), ("hidden_delta", "pong"))
-    (tmp_path / "names.toml").write_text('ping = "Z1"\n', encoding="utf-8")
-    (tmp_path / "names.json").write_text('{"ping": "dZ1"}', encoding="utf-8")
-    for options in (["--names", "ping=Z1"], ["--mapping", tmp_path / "names.toml"]):
+    script = variant(tmp_path, "while_loop", ("grad_bias_output", "ping"), ("grad_bias_hidden", "pong"))
+    (tmp_path / "names.toml").write_text('ping = "db2"\n', encoding="utf-8")
+    (tmp_path / "names.json").write_text('{"ping": "db1"}', encoding="utf-8")
+    for options in (["--names", "ping=db2"], ["--mapping", tmp_path / "names.toml"]):
         check = Check()
         trace(check, "--steps", 1, *options, script)
-        assert "Z1" in check.calls[0][0] and "dZ1" not in check.calls[0][0]
+        assert "db2" in check.calls[0][0] and "db1" not in check.calls[0][0]
     check = Check()
-    trace(check, "--steps", 1, "--mapping", tmp_path / "names.json", "--names", "ping=Z1,pong=dZ1", script)
-    assert {"Z1", "dZ1"} <= set(check.calls[0][0])  # --names goes before the file
+    trace(check, "--steps", 1, "--mapping", tmp_path / "names.json", "--names", "ping=db2,pong=db1", script)
+    assert {"db1", "db2"} <= set(check.calls[0][0])  # --names goes before the file
 
 
 def test_json(tmp_path):
