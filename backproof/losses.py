@@ -74,6 +74,17 @@ def output_minus_labels(recorded: Array, context: Context, A: Array, Y: Array) -
     return Evaluation(exact, np.abs(exact), 4.0, 4 * context.tau)
 
 
+def rounded_output_minus_labels(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
+    """The same where the logits are not known: the delta may have been made of them, and A is their rounded function.
+
+    Unit ``(a (1 + |log a|) + y) / divisor``, what softmax and sigmoid err by (``|z - max| <= |log a|``, and a small
+    sigmoid is ``e^z``); budget ``6 + 2 sqrt(n)`` for n outputs, theirs, and 2 for the subtraction.
+    """
+    exact, logarithm = (A - Y) / context.delta_divisor, np.abs(np.log(np.where(A > 0, A, 1.0)))
+    unit = (np.abs(A) * (1 + logarithm) + np.abs(Y)) / context.delta_divisor
+    return Evaluation(exact, unit, 8 + 2 * np.sqrt(len(A)), 4 * context.tau)
+
+
 def mse_gradient(recorded: Array, context: Context, A: Array, Y: Array) -> Evaluation:
     """``2 (a - y) / divisor``, without the 2 where the loss has 1/2; unit ``|dA|``; budget 4."""
     exact = (A - Y) * (1.0 if context.half else 2.0) / context.delta_divisor

@@ -61,6 +61,11 @@ def loss_truths(dA: Array, integers: Array, binary: Array) -> dict[str, tuple[An
             (OUTPUT, REAL), _each(lambda a, y: (a - y) / DIVISOR, OUTPUT, REAL),
             _each(lambda a, y: abs((a - y) / DIVISOR), OUTPUT, REAL), 4,
         ),
+        "rounded_output_minus_labels": (
+            (OUTPUT, REAL), _each(lambda a, y: (a - y) / DIVISOR, OUTPUT, REAL),
+            _each(lambda a, y: (a * (1 + abs(a.ln())) + abs(y)) / DIVISOR, OUTPUT, REAL),
+            8 + 2 * len(OUTPUT) ** 0.5,
+        ),
         "mse_gradient": (
             (OUTPUT, REAL), _each(lambda a, y: 2 * (a - y) / DIVISOR, OUTPUT, REAL),
             _each(lambda a, y: abs(2 * (a - y) / DIVISOR), OUTPUT, REAL), 4,

@@ -158,3 +158,16 @@ def test_a_failure_whose_neighbours_are_unknown_is_diagnosed_all_the_same():
     arrays |= {"W2": np.ones((3, 6)), "b2": q["b2"], "dZ2": q["dZ2"][::-1].copy()}
     result = backproof.check_backprop(arrays, activations=case.activations, loss="mse")
     assert result.verdict == "bug" and {"W2", "dZ2"} <= {failure.equation for failure in result.failures}
+
+
+def test_a_delta_made_of_logits_that_were_not_given():
+    """A saturated output is rounded: A − Y is not the delta to its last digit, and is all that there is to go by."""
+    case = Case((6, 14), ("sigmoid",), "binary_cross_entropy", 40, dtype="float32", seed=2)
+    q = arrays_of(case)
+    Z = 12 * q["Z1"].astype(np.float64)
+    arrays = {"X": q["X"], "Y": q["Y"], "A1": (1 / (1 + np.exp(-Z))).astype(np.float32)}
+    arrays["dZ1"] = ((1 / (1 + np.exp(-Z)) - q["Y"]) / case.divisor).astype(np.float32)
+    said = {"activations": ["sigmoid"], "loss": "binary_cross_entropy", "reduction": case.reduction}
+    assert backproof.check_backprop(arrays, **said, averaged_in="delta").verdict == "rounding"
+    arrays["dZ1"] = arrays["dZ1"] * np.float32(1 + 1e-4)
+    assert backproof.check_backprop(arrays, **said, averaged_in="delta").verdict != "rounding"

@@ -122,6 +122,7 @@ def test_budget_and_ceiling_of_every_elementwise_formula(name: str) -> None:
         "binary_cross_entropy_delta": 8, "through_tanh": 4, "through_sigmoid": 4, "gradient_descent": 1.5,
         "decayed_descent": 1.5,
         "leaky_relu": 2, "through_leaky_relu": 2, "through_softmax": 6 + 2 * 3**0.5, "output_minus_labels": 4,
+        "rounded_output_minus_labels": 8 + 2 * 3**0.5,
         "mse_gradient": 4, "cross_entropy_gradient": 4, "binary_cross_entropy_gradient": 6,
     }  # fmt: skip
     operands = truths_operands(name)

@@ -31,7 +31,8 @@ def alternatives(
         if network.joint and equation.target == "loss":
             forms.append(_reworked(equation, f"Z{L}", f"A{L}", OF_OUTPUT[network.loss]))
         if network.joint and equation.target == f"dZ{L}":
-            forms.append(_reworked(equation, f"softmax(Z{L})", f"A{L}", "output_minus_labels"))
+            formula = "output_minus_labels" if f"Z{L}" in recorded else "rounded_output_minus_labels"
+            forms.append(_reworked(equation, f"softmax(Z{L})", f"A{L}", formula))
             if f"dA{L}" in recorded:
                 found[f"dA{L}"] = (output_gradient(network, averaged_in),)
                 forms.append(through(network, L))
