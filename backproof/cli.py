@@ -132,7 +132,11 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("network", nargs="*", metavar="NETWORK", help="a network or a family (binary); default: all")
     _settings(verify)
     verify.add_argument(
-        "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
+        "--implementation",
+        nargs="+",
+        metavar="NAME",
+        default=[],
+        help="implementations or variants; 'all' for all of both; default: every configured implementation",
     )
     verify.add_argument("--output", type=Path, metavar="DIR", help="default: reports/ beside pyproject.toml")
     verify.add_argument(
@@ -142,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
 
     record = add("record", "train one network in one implementation and write every step")
     record.add_argument("network", nargs="+", metavar="NETWORK", help="a network or a family (binary)")
-    record.add_argument("--implementation", required=True, metavar="NAME", help="the implementation that trains")
+    record.add_argument("--implementation", required=True, metavar="NAME", help="the one that trains, or its variant")
     _settings(record)
     record.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="several networks get a folder each in it"
@@ -210,3 +214,4 @@ def _settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, metavar="N", help="default: all samples in one batch")
     command.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and batches; default: 0")
+    command.add_argument("--threads", type=int, metavar="N", help="of each implementation; default: its own")

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from backproof import data
@@ -23,7 +24,9 @@ from backproof.report.tables import plain
 from backproof.requirements import missing
 from backproof.runs import same_samples, source_of, steps_of
 from backproof.settings import Settings, prepare
+from backproof.threads import limit
 from backproof.training import Implementation, Step, Training
+from backproof.variants import by_format
 
 
 def networks(options: argparse.Namespace) -> int:
@@ -39,6 +42,8 @@ def networks(options: argparse.Namespace) -> int:
         for name, module in config.implementations.items()
     ]
     print(f"\nimplementations: {', '.join(said)}")
+    if config.variants:
+        print(f"variants: {', '.join(config.variants)}")
     return 0
 
 
@@ -50,21 +55,25 @@ def verify(options: argparse.Namespace) -> int:
     if reference is None:
         raise BackproofError(f"{config.root / 'pyproject.toml'}: verify needs a reference; add one to [tool.backproof]")
     implementations = _judged(config, chosen, options)
+    limit(options.threads, implementations)
     dataset = data.load(settings.data)
-    for network in chosen:
-        prepare(network, dataset, settings, reference)  # what cannot be prepared is refused before a report is removed
+    jobs = list(_jobs(chosen, settings, implementations))
+    for network, own, _ in jobs:
+        prepare(network, dataset, own, reference)  # what cannot be prepared is refused before a report is removed
     sources = {name: source_of(name, module) for name, module in implementations.items()}
     output = options.output or config.root / "reports"
-    if gone := sorted(set(store.clear(output)) - {network.name for network in chosen}):
+    if gone := sorted(set(store.clear(output)) - {network.name for network, _, _ in jobs}):
         print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
     recordings = output / "recordings" if options.keep_recordings else None
     facts = {}
     with _progress(len(chosen) * settings.steps * len(implementations)) as advance:
-        for network in chosen:
-            name, training = network.name, prepare(network, dataset, settings, reference)
+        for network, own, members in jobs:
+            name, training = network.name, prepare(network, dataset, own, reference)
             facts[name] = verification.verify_network(
-                training, implementations, reference, recordings and recordings / name, advance
+                training, members, reference, recordings and recordings / name, advance
             )
+            if own != settings:
+                facts[name]["dtype"] = own.dtype
             store.write_layers(output, name, facts[name])
     where = verification.environment(sources)
     store.write_summary(output, verification.summarise(settings, dataset.name, facts, where, config.project))
@@ -74,13 +83,23 @@ def verify(options: argparse.Namespace) -> int:
     return 0 if summary["verdict"] == "rounding" else 1
 
 
+def _jobs(
+    chosen: list[Network], settings: Settings, modules: Mapping[str, Implementation]
+) -> Iterator[tuple[Network, Settings, Mapping[str, Implementation]]]:
+    """Each network with those that train it in one format; in another than that of the run it is ``NETWORK.FORMAT``."""
+    for network in chosen:
+        for dtype, members in by_format(modules, settings.dtype).items():
+            own = network if dtype == settings.dtype else replace(network, name=f"{network.name}.{dtype}")
+            yield own, replace(settings, dtype=dtype), members
+
+
 def _judged(config: Config, chosen: list[Network], options: argparse.Namespace) -> Mapping[str, Implementation]:
     """What verify judges: implementations that train, or the recordings that they left."""
     if options.recordings is None:
         return verification.modules(config, options.implementation)
-    if options.implementation or options.keep_recordings:
+    if options.implementation or options.keep_recordings or options.threads is not None:
         raise BackproofError(
-            "--recordings goes without --implementation and --keep-recordings; name the folders wanted"
+            "--recordings goes without --implementation, --keep-recordings and --threads; name the folders wanted"
         )
     return recorded(options.recordings, chosen)
 
@@ -94,6 +113,9 @@ def record(options: argparse.Namespace) -> int:
             f"{config.root / 'pyproject.toml'}: record draws initial weights from a reference; add one"
         )
     module = verification.modules(config, [options.implementation])[options.implementation]
+    limit(options.threads, {options.implementation: module})
+    (dtype,) = by_format({options.implementation: module}, settings.dtype)
+    settings = replace(settings, dtype=dtype)
     dataset = data.load(settings.data)
     chosen = config.select(options.network)
     with _progress(len(chosen) * settings.steps) as advance:

@@ -9,7 +9,7 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +18,14 @@ from typing import Any, cast
 from backproof.errors import BackproofError
 from backproof.network import Network
 from backproof.training import Implementation, Reference
+from backproof.variants import FUNCTIONS, Variant
 
 FILE = "pyproject.toml"
 TABLE = "tool.backproof"
-KEYS = ("reference", "implementations", "networks")
-IMPLEMENTATION_FUNCTIONS = ("record", "train", "versions", "threads")
-REFERENCE_FUNCTIONS = (*IMPLEMENTATION_FUNCTIONS, "initial_parameters")
+KEYS = ("reference", "implementations", "variants", "networks")
+ALL = "all"
+"""Every implementation and every variant, on a command line; no name of one."""
+REFERENCE_FUNCTIONS = (*FUNCTIONS, "initial_parameters")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 """Of a network or an implementation: it becomes a file's name and a word of a command line."""
 EXTRAS = {"torch": "torch", "jax": "jax", "jaxlib": "jax"}
@@ -48,6 +50,7 @@ class Config:
         reference: the module of the reference, or None.
         implementations: name -> module, in file order.
         networks: name -> specification, in file order; at least one.
+        variants: name -> an implementation with other means, in file order; none of them runs unless it is named.
         project: the name in the ``[project]`` table of the same file; empty where there is none.
     """
 
@@ -56,6 +59,7 @@ class Config:
     implementations: dict[str, str]
     networks: dict[str, Network]
     project: str = ""
+    variants: dict[str, Variant] = field(default_factory=dict)
 
     def activate(self) -> None:
         """Put ``root`` first on ``sys.path``, once: a console script does not see the checkout by itself."""
@@ -76,16 +80,23 @@ class Config:
         return cast(Reference, self._import("the reference", self.reference, REFERENCE_FUNCTIONS))
 
     def implementation(self, name: str) -> Implementation:
-        """The implementation called ``name``, imported.
+        """The implementation or variant called ``name``, imported.
 
         Raises:
             MissingPackageError: when it needs a third-party package that is not installed.
             BackproofError: when there is none of that name, or it cannot be imported or lacks a function.
         """
-        if name not in self.implementations:
-            raise BackproofError(_unknown("implementation", name, list(self.implementations)))
-        module = self.implementations[name]
-        return cast(Implementation, self._import(f"implementation {name!r}", module, IMPLEMENTATION_FUNCTIONS))
+        variant = self.variants.get(name)
+        of = variant.of if variant else name
+        if of not in self.implementations:
+            raise BackproofError(_unknown("implementation", name, [*self.implementations, *self.variants]))
+        module = cast(Implementation, self._import(f"implementation {name!r}", self.implementations[of], FUNCTIONS))
+        return variant.made(name, module) if variant else module
+
+    def named(self, names: Sequence[str]) -> list[str]:
+        """Names of implementations, each once: every configured one for none, the variants too for ``all``."""
+        chosen = [*self.implementations, *self.variants] if ALL in names else names
+        return list(dict.fromkeys(chosen or self.implementations))
 
     def installed(self) -> list[str]:
         """Names of the implementations whose packages are here, in file order.
@@ -213,13 +224,19 @@ def _config(path: Path, table: Mapping[str, Any], project: str) -> Config:
         name: _module(path, f"{TABLE}.implementations.{name}", module)
         for name, module in _named(path, "implementations", table.get("implementations", {})).items()
     }
+    variants = {
+        name: Variant.read(f"{path}: {TABLE}.variants.{name}", values, implementations)
+        for name, values in _named(path, "variants", table.get("variants", {})).items()
+    }
+    if both := variants.keys() & implementations.keys():
+        raise BackproofError(f"{path}: [{TABLE}.variants]: {min(both)!r} is an implementation's name; choose another")
     networks = {
         name: _network(path, name, values)
         for name, values in _named(path, "networks", table.get("networks", {})).items()
     }
     if not networks:
         raise BackproofError(f"{path}: [{TABLE}]: no networks; add [{TABLE}.networks.NAME] with sizes and activations")
-    return Config(path.parent, reference, implementations, networks, project)
+    return Config(path.parent, reference, implementations, networks, project, variants)
 
 
 def _network(path: Path, name: str, values: object) -> Network:
@@ -237,6 +254,8 @@ def _named(path: Path, key: str, values: object) -> dict[str, Any]:
     for name in table:
         if not NAME.fullmatch(name):
             raise BackproofError(f"{path}: [{TABLE}.{key}]: name {name!r} is not letters, digits, _ and - only")
+        if name == ALL and key != "networks":
+            raise BackproofError(f"{path}: [{TABLE}.{key}]: {ALL!r} stands for all of them; choose another name")
     return table
 
 

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from backproof import idx
 from backproof.errors import BackproofError
 from backproof.network import Network
+from backproof.rounding import rounded
 
 SIDE = 28
 FEATURES = SIDE * SIDE
@@ -155,7 +156,7 @@ def _chosen(dataset: Dataset, network: Network, classes: tuple[int, ...], sample
 
 
 def _inputs(dataset: Dataset, chosen: NDArray[np.intp], dtype: np.dtype[Any]) -> NDArray[Any]:
-    table = (np.arange(256) / dataset.scale).astype(dtype)
+    table = rounded(np.arange(256) / dataset.scale, dtype)
     X = np.empty((FEATURES, len(chosen)), dtype)
     # In blocks, because an array of uint8 indices is copied to 64 bits: eight times the pixels.
     for start in range(0, len(chosen), BLOCK):

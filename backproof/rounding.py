@@ -32,7 +32,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from backproof.errors import BackproofError
 
@@ -79,6 +79,24 @@ def format_of(dtype: Any) -> Format:
     if name not in FORMATS:
         raise BackproofError(f"no rounding arithmetic for dtype {name!r}; known are {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def rounded(array: Array, dtype: DTypeLike) -> Array:
+    """The array in another format, each element rounded once, to nearest; itself where it is of the format already.
+
+    ml_dtypes rounds a float64 to float32 first and then to bfloat16, which may end a unit away. Here the float32 is
+    rounded to odd (Boldo and Melquiond 2008): with two more bits than the format, the second rounding is then right.
+    """
+    kind = np.dtype(dtype)
+    if array.dtype == kind:
+        return array
+    if array.dtype != np.float64 or kind.name != "bfloat16":
+        return array.astype(kind)
+    single = array.astype(np.float32)
+    beyond = np.abs(single) > np.abs(array)
+    toward = np.where(beyond, np.nextafter(single, np.float32(0)), single)
+    inexact = np.isfinite(array) & (toward != array)
+    return np.asarray((toward.view(np.uint32) | inexact).view(np.float32).astype(kind))
 
 
 def norms(matrix: Array, axis: int) -> Array:

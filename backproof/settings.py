@@ -8,7 +8,9 @@ import numpy as np
 
 from backproof import data
 from backproof.errors import BackproofError
+from backproof.files import know_bfloat16
 from backproof.network import Network
+from backproof.rounding import rounded
 from backproof.training import Array, Reference, Training
 
 MOST_STEPS = 10_000_000
@@ -25,7 +27,7 @@ class Settings:
         samples: how many; None for all that the data set has.
         steps: of gradient descent; at most 10,000,000.
         batch_size: samples in a step; None for all of them.
-        dtype: ``float32`` or ``float64``.
+        dtype: ``float32``, ``float64`` or ``bfloat16``, which needs ml_dtypes.
         seed: of the initial parameters and of the shuffling; 0 to 2^63 - 1.
 
     Raises:
@@ -50,14 +52,19 @@ class Settings:
             raise BackproofError(f"--seed must be at most {LARGEST_SEED}, the largest int64, not {self.seed}")
         if self.seed < 0:
             raise BackproofError(f"--seed must be at least 0, not {self.seed}")
-        if self.dtype not in ("float32", "float64"):
-            raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32 or float64")
+        if self.dtype not in ("float32", "float64", "bfloat16"):
+            raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32, float64 or bfloat16")
+        if self.dtype == "bfloat16":
+            know_bfloat16()
 
 
 def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
     """The training that every implementation of one network is given; its arrays are read-only, for all share them."""
     X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
-    parameters = reference.initial_parameters(network, settings.seed, settings.dtype)
+    # A reference may round twice to a format that NumPy has not; in float64 nothing is rounded.
+    known = settings.dtype if settings.dtype != "bfloat16" else "float64"
+    drawn = reference.initial_parameters(network, settings.seed, known)
+    parameters = {name: rounded(array, settings.dtype) for name, array in drawn.items()}
     for array in (X, Y, *parameters.values()):
         array.flags.writeable = False
     return Training(network, parameters, X, Y, batches(X.shape[1], settings), settings.seed, dataset.name)

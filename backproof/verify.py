@@ -153,12 +153,12 @@ def summarise(settings: Settings, source: str, networks: Mapping[str, Json], whe
 
 
 def modules(config: Config, names: list[str]) -> dict[str, Implementation]:
-    """The chosen implementations, or every configured one.
+    """The chosen implementations and variants, or every configured implementation, or with ``all`` both.
 
     Raises:
         BackproofError: for an unknown name, or one whose framework is not installed.
     """
-    return {name: config.implementation(name) for name in names or config.implementations}
+    return {name: config.implementation(name) for name in config.named(names)}
 
 
 def reference_of(config: Config) -> Reference | None:

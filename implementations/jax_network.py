@@ -1,8 +1,9 @@
 """The network in JAX: pure functions, ``jax.jit``, ``jax.value_and_grad``. A witness beside the reference.
 
-Every gradient comes from ``jax.value_and_grad``; nothing here knows a formula of backpropagation. Samples
-stand in rows and weights are in x out (``A = g(A_prev W + b)``), and are transposed at the edge: what
-:func:`record` yields are views of the arrays that JAX computed.
+Every gradient comes from ``jax.value_and_grad``; nothing here knows a formula of backpropagation (one layer that may be
+asked for does: :func:`implementations.jax_layers.by_hand`, written as people write their own). Samples stand in rows
+and weights are in x out (``A = g(A_prev W + b)``), and are transposed at the edge: what :func:`record` yields are views
+of the arrays that JAX computed.
 
 Deltas are derivatives with respect to zeros: adding a zero to ``Z`` changes no value, and the derivative of
 the loss with respect to that zero is ``dZ``; the same with ``A`` and ``dA``. One ``value_and_grad`` has them all.
@@ -10,10 +11,11 @@ the loss with respect to that zero is ``dZ``; the same with ``A`` and ``dA``. On
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,13 +23,20 @@ import numpy as np
 
 from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
+from backproof.variants import one_of
+from implementations.jax_layers import LAYERS, dense
+from implementations.jax_threads import limit_threads, threads
 
-__all__ = ["device", "forward", "loss", "record", "recorded_step", "step", "threads", "train", "versions"]
+__all__ = [
+    "device", "forward", "limit_threads", "loss", "record", "recorded_step", "step", "threads", "train", "variant",
+    "versions",
+]  # fmt: skip
 
 # Without this JAX turns every float64 array into float32 and says nothing. Arrays of float32 stay float32.
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
 
 Arrays = dict[str, jax.Array]
+Layer = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 # XLA fuses elementwise operations with what uses them, and contracts a product and a sum inside one fusion to
 # an FMA. What it fuses depends on which values are asked for, so a recorded and an unrecorded step would differ
@@ -55,13 +64,14 @@ def activate(network: Network, layer: int, Z: jax.Array) -> jax.Array:
     return ACTIVATIONS[name](Z)
 
 
-def forward(network: Network, parameters: Arrays, X: jax.Array, zeros: Arrays) -> Arrays:
+def forward(network: Network, parameters: Arrays, X: jax.Array, zeros: Arrays, layer: Layer = dense) -> Arrays:
     """Every ``Z_l = A_{l-1} W_l + b_l`` (m x out) and ``A_l = g_l(Z_l)``, by name.
 
     Args:
         parameters: ``W`` (in x out) and ``b`` (out) of every layer.
         X: m x features.
         zeros: what is added to the quantities of these names, to be differentiated; may be empty.
+        layer: computes ``A W + b``.
     """
     observed: Arrays = {}
 
@@ -70,9 +80,9 @@ def forward(network: Network, parameters: Arrays, X: jax.Array, zeros: Arrays) -
         return observed[name]
 
     A = X
-    for layer in range(1, network.depth + 1):
-        Z = observe(f"Z{layer}", A @ parameters[f"W{layer}"] + parameters[f"b{layer}"])
-        A = observe(f"A{layer}", activate(network, layer, Z))
+    for index in range(1, network.depth + 1):
+        Z = observe(f"Z{index}", layer(A, parameters[f"W{index}"], parameters[f"b{index}"]))
+        A = observe(f"A{index}", activate(network, index, Z))
     return observed
 
 
@@ -105,9 +115,9 @@ def _log_where_needed(A: jax.Array, Y: jax.Array) -> jax.Array:
 
 
 def _objective(
-    parameters: Arrays, zeros: Arrays, network: Network, X: jax.Array, Y: jax.Array
+    parameters: Arrays, zeros: Arrays, network: Network, X: jax.Array, Y: jax.Array, layer: Layer
 ) -> tuple[jax.Array, Arrays]:
-    observed = forward(network, parameters, X, zeros)
+    observed = forward(network, parameters, X, zeros, layer)
     value = loss(network, observed[f"{'Z' if network.joint else 'A'}{network.depth}"], Y)
     if network.weight_decay:
         weights = (parameters[f"W{layer}"] for layer in range(1, network.depth + 1))
@@ -121,15 +131,19 @@ def _updated(network: Network, parameters: Arrays, gradients: Arrays, m: int) ->
     return {name: parameters[name] - alpha * gradients[name] for name in parameters}
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=SEPARATE_OPERATIONS)
-def step(network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array) -> tuple[jax.Array, Arrays]:
+@partial(jax.jit, static_argnums=0, static_argnames="layer", compiler_options=SEPARATE_OPERATIONS)
+def step(
+    network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array, *, layer: Layer = dense
+) -> tuple[jax.Array, Arrays]:
     """The loss and the parameters after one step of gradient descent."""
-    (value, _), gradients = jax.value_and_grad(_objective, has_aux=True)(parameters, {}, network, X, Y)
+    (value, _), gradients = jax.value_and_grad(_objective, has_aux=True)(parameters, {}, network, X, Y, layer)
     return value, _updated(network, parameters, gradients, len(X))
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=SEPARATE_OPERATIONS)
-def recorded_step(network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array) -> tuple[Arrays, Arrays]:
+@partial(jax.jit, static_argnums=0, static_argnames="layer", compiler_options=SEPARATE_OPERATIONS)
+def recorded_step(
+    network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array, *, layer: Layer = dense
+) -> tuple[Arrays, Arrays]:
     """Every quantity of the step in JAX's layout, and the parameters after it."""
     m = len(X)
     # Where the loss is computed from the logits, the output's A is no operand of it.
@@ -137,7 +151,7 @@ def recorded_step(network: Network, parameters: Arrays, X: jax.Array, Y: jax.Arr
     names = [name for name in network.shapes(m) if name[0] in "ZA" and name != apart]
     zeros = {name: jnp.zeros(network.shapes(m)[name][::-1], X.dtype) for name in names}
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1), has_aux=True)
-    (value, observed), (gradients, deltas) = differentiate(parameters, zeros, network, X, Y)
+    (value, observed), (gradients, deltas) = differentiate(parameters, zeros, network, X, Y, layer)
     derivatives = {f"d{name}": array for name, array in (gradients | deltas).items()}
     return observed | derivatives | {"loss": value}, _updated(network, parameters, gradients, m)
 
@@ -175,7 +189,27 @@ def _batches(training: Training) -> Iterator[tuple[int, Array | None, jax.Array,
             yield index, samples, *_data(training, samples)
 
 
-def record(training: Training) -> Iterator[Step]:
+def variant(layer: str = "dot", jit: bool = True) -> SimpleNamespace:
+    """The same implementation with other means.
+
+    Args:
+        layer: ``dot``, or ``custom_vjp`` (derivatives written by hand).
+        jit: compile a step as one program; False computes it operation by operation.
+
+    Raises:
+        BackproofError: for a value that there is not.
+    """
+    means: dict[str, Any] = {
+        "layer": LAYERS[one_of("layer", layer, LAYERS)],
+        "jit": bool(one_of("jit", jit, (True, False))),
+    }
+    return SimpleNamespace(
+        record=partial(record, **means), train=partial(train, **means),
+        versions=versions, threads=threads, device=device, limit_threads=limit_threads,
+    )  # fmt: skip
+
+
+def record(training: Training, layer: Layer = dense, jit: bool = True) -> Iterator[Step]:
     """Train, and yield every step in the canonical form: transposed views of what JAX held in rows.
 
     Raises:
@@ -185,14 +219,16 @@ def record(training: Training) -> Iterator[Step]:
     parameters = _initial(training)
     before = _views(parameters)
     for index, samples, X, Y in _batches(training):
-        observed, parameters = recorded_step(network, parameters, X, Y)
+        # Around a step and nothing else: a generator that waits must not leave everybody else without jit.
+        with jax.disable_jit(not jit):
+            observed, parameters = recorded_step(network, parameters, X, Y, layer=layer)
         after = _views(parameters)
         tensors = _views(observed) | before | {f"{name}_next": array for name, array in after.items()}
         yield Step(index, samples, tensors)
         before = after
 
 
-def train(training: Training) -> Parameters:
+def train(training: Training, layer: Layer = dense, jit: bool = True) -> Parameters:
     """Train without observing; the final parameters in the canonical form, C-contiguous copies.
 
     Raises:
@@ -200,26 +236,14 @@ def train(training: Training) -> Parameters:
     """
     parameters = _initial(training)
     for _, _, X, Y in _batches(training):
-        _, parameters = step(training.network, parameters, X, Y)
+        with jax.disable_jit(not jit):
+            _, parameters = step(training.network, parameters, X, Y, layer=layer)
     return {name: np.array(view, order="C") for name, view in _views(parameters).items()}
 
 
 def versions() -> dict[str, str]:
     """The libraries that compute."""
     return {name: version(name) for name in ("jax", "jaxlib")}
-
-
-def threads() -> int:
-    """Size of the thread pool that XLA computes with on a CPU, which JAX itself does not tell.
-
-    XLA takes PJRT_NPROC, else NPROC, else the processors that the process may run on (``DefaultThreadPoolSize``
-    in xla/pjrt/utils.cc), once, when its client is made.
-    """
-    for variable in ("PJRT_NPROC", "NPROC"):
-        value = os.environ.get(variable, "")
-        if value.isdecimal():
-            return int(value)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device() -> str:

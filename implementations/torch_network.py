@@ -1,13 +1,16 @@
 """The network in PyTorch: ``nn.Linear`` layers, autograd, ``torch.optim.SGD``. A witness beside the reference.
 
-Every gradient comes from ``Tensor.backward``; nothing here knows a formula of backpropagation. Samples stand
+Every gradient comes from autograd; nothing here knows a formula of backpropagation (one layer that may be asked for
+does: :class:`implementations.torch_layers.Affine`, written as people write their own). Samples stand
 in rows (``A = g(A_prev W^T + b)``, W out x in), as PyTorch has them, and are transposed at the edge:
 what :func:`record` yields are views of the tensors that PyTorch computed with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -16,8 +19,12 @@ from torch.nn import functional as F
 
 from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
+from backproof.variants import one_of
+from implementations.torch_gradients import Differentiate, backward, compiled, functional
+from implementations.torch_layers import LAYERS, view
+from implementations.torch_layers import tensor as _tensor
 
-__all__ = ["DenseNetwork", "device", "loss", "record", "threads", "train", "versions"]
+__all__ = ["DenseNetwork", "device", "limit_threads", "loss", "record", "threads", "train", "variant", "versions"]
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
@@ -65,53 +72,47 @@ class DenseNetwork(nn.Module):
     """``Z_l = A_{l-1} W_l^T + b_l``, ``A_l = g_l(Z_l)`` on a copy of the given parameters.
 
     Attributes:
-        layers: one ``nn.Linear`` (weight out x in, bias out) for each layer, the first at index 0.
+        layers: one module (weight out x in, bias out) for each layer, the first at index 0.
     """
 
-    def __init__(self, network: Network, parameters: Mapping[str, Array]) -> None:
-        """Copy ``parameters`` (canonical form) into ``nn.Linear`` layers, bit for bit."""
+    def __init__(self, network: Network, parameters: Mapping[str, Array], layer: str = "linear") -> None:
+        """Copy ``parameters`` (canonical form) into layers of the kind ``layer``, bit for bit."""
         super().__init__()
         self.network = network
-        self.layers = nn.ModuleList(
-            _linear(parameters[f"W{layer}"], parameters[f"b{layer}"]) for layer in range(1, network.depth + 1)
-        )
+        pairs = ((parameters[f"W{index}"], parameters[f"b{index}"]) for index in range(1, network.depth + 1))
+        made = LAYERS[layer]
+        self.layers = nn.ModuleList(made(nn.Parameter(_tensor(W)), nn.Parameter(_tensor(b[:, 0]))) for W, b in pairs)
 
-    def forward(self, X: Tensor, observed: dict[str, Tensor] | None = None) -> Tensor:
+    def forward(
+        self, X: Tensor, observed: dict[str, Tensor] | None = None, zeros: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
         """What the loss is a function of (m x units), of ``X`` (m x features): the logits ``Z_L``, or ``A_L``.
 
         Every Z and A is put into ``observed`` when there is one (logits under ``A_L`` where the loss wants those).
+        Those with a name in ``zeros`` have that zero added, to be differentiated.
         """
-        A = X
+        A, zeros = X, zeros or {}
         for layer, linear in enumerate(self.layers, start=1):
             Z = linear(A)
+            Z = Z + zeros[f"Z{layer}"] if f"Z{layer}" in zeros else Z
             logits = layer == self.network.depth and self.network.joint
             A = Z if logits else activate(self.network, layer, Z)
+            A = A + zeros[f"A{layer}"] if f"A{layer}" in zeros else A
             if observed is not None:
                 observed |= {f"A{layer}": A, f"Z{layer}": Z}
         return A
 
 
-def objective(model: DenseNetwork, X: Tensor, Y: Tensor, observed: dict[str, Tensor] | None = None) -> Tensor:
+def objective(
+    model: DenseNetwork, X: Tensor, Y: Tensor, observed: dict[str, Tensor] | None, zeros: Mapping[str, Tensor]
+) -> Tensor:
     """The loss of a batch with the penalty ``λ/2 Σ W²``, if any: what is differentiated."""
     network = model.network
-    value = loss(network, model(X, observed), Y)
+    value = loss(network, model(X, observed, zeros), Y)
     if not network.weight_decay:
         return value
     weights = [parameter for name, parameter in _named_parameters(model).items() if name.startswith("W")]
     return value + network.weight_decay / 2 * torch.stack([W.square().sum() for W in weights]).sum()
-
-
-def _linear(W: Array, b: Array) -> nn.Linear:
-    # On the meta device nothing is allocated and no random number is drawn: the weights are given.
-    weight, bias = nn.Parameter(_tensor(W)), nn.Parameter(_tensor(b[:, 0]))
-    layer = nn.Linear(W.shape[1], W.shape[0], device="meta", dtype=weight.dtype)
-    layer.weight, layer.bias = weight, bias
-    return layer
-
-
-def _tensor(array: Array) -> Tensor:
-    # np.array copies, whatever the strides: the tensor never shares memory that somebody else may change.
-    return torch.from_numpy(np.array(array, order="C"))
 
 
 def _data(training: Training) -> tuple[Tensor, Tensor]:
@@ -131,18 +132,15 @@ def _batches(training: Training) -> Iterator[tuple[int, Array | None, Tensor, Te
             yield index, samples, X[rows], Y[rows]
 
 
-def _start(training: Training) -> tuple[DenseNetwork, torch.optim.SGD]:
-    model = DenseNetwork(training.network, training.parameters)
+def _start(training: Training, layer: str) -> tuple[DenseNetwork, torch.optim.SGD]:
+    model = DenseNetwork(training.network, training.parameters, layer)
     return model, torch.optim.SGD(model.parameters(), lr=training.network.learning_rate)
 
 
-def _descend(model: DenseNetwork, optimizer: torch.optim.SGD, value: Tensor, m: int) -> None:
-    """Differentiate the loss ``value`` of ``m`` samples and update; the gradients stay in ``.grad``."""
+def _descend(model: DenseNetwork, optimizer: torch.optim.SGD, m: int) -> None:
+    """Update with the gradients in ``.grad``, of ``m`` samples."""
     for group in optimizer.param_groups:
         group["lr"] = model.network.step_size(m)
-    # None, not zeros: each step's gradients are new tensors, and those handed over earlier stay as they were.
-    optimizer.zero_grad(set_to_none=True)
-    value.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
@@ -155,7 +153,7 @@ def _view(tensor: Tensor | None) -> Array:
     """The tensor's own memory as an array; a bias becomes out x 1."""
     if tensor is None:
         raise RuntimeError("autograd left no gradient")
-    array: Array = tensor.detach().numpy()
+    array = view(tensor)
     return array[:, None] if array.ndim == 1 else array
 
 
@@ -164,42 +162,73 @@ def _snapshot(model: DenseNetwork) -> Parameters:
     return {name: _view(parameter).copy() for name, parameter in _named_parameters(model).items()}
 
 
-def record(training: Training) -> Iterator[Step]:
+Way = Callable[[DenseNetwork], Differentiate]
+GRADIENTS: dict[str, Way] = {
+    "backward": partial(backward, objective),
+    "func": partial(functional, objective),
+}
+
+
+def variant(layer: str = "linear", gradients: str = "backward", compile: str = "") -> SimpleNamespace:
+    """The same implementation with other means.
+
+    Args:
+        layer: ``linear`` (``nn.Linear``) or ``autograd_function`` (a ``torch.autograd.Function`` written by hand).
+        gradients: ``backward`` or ``func`` (``torch.func``).
+        compile: a backend of ``torch.compile``, like ``aot_eager``; empty for none.
+
+    Raises:
+        BackproofError: for a value that there is not, and for ``compile`` together with ``gradients = "func"``.
+    """
+    one_of("layer", layer, LAYERS)
+    way = GRADIENTS[one_of("gradients", gradients, GRADIENTS if not compile else ["backward"])]
+    if compile:
+        one_of("compile", compile, torch.compiler.list_backends(exclude_tags=()))
+        way = partial(compiled, compile, objective)
+    return SimpleNamespace(
+        record=partial(record, layer=layer, way=way), train=partial(train, layer=layer, way=way),
+        versions=versions, threads=threads, device=device, limit_threads=limit_threads,
+    )  # fmt: skip
+
+
+def record(training: Training, layer: str = "linear", way: Way = GRADIENTS["backward"]) -> Iterator[Step]:
     """Train, and yield every step in the canonical form: transposed views of what PyTorch held in rows.
 
     Raises:
         IndexError: for a batch that asks for a sample that the data does not have.
     """
     network = training.network
-    model, optimizer = _start(training)
+    model, optimizer = _start(training, layer)
+    differentiate = way(model)
     before = _snapshot(model)
     for index, samples, X, Y in _batches(training):
         observed: dict[str, Tensor] = {}
-        value = objective(model, X, Y, observed)
-        for tensor in observed.values():
-            tensor.retain_grad()
-        _descend(model, optimizer, value, len(X))
+        value, deltas = differentiate(X, Y, observed)
+        _descend(model, optimizer, len(X))
         after = _snapshot(model)
         L = network.depth
-        deltas = {f"d{name}": tensor.grad for name, tensor in observed.items() if name != f"A{L}" or not network.joint}
         if network.joint:
             observed[f"A{L}"] = activate(network, L, observed[f"Z{L}"].detach())
-        tensors = {name: _view(rows).T for name, rows in (observed | deltas).items()}
+            deltas.pop(f"A{L}", None)  # the logits again
+        tensors = {name: _view(rows).T for name, rows in observed.items()}
+        tensors |= {f"d{name}": _view(rows).T for name, rows in deltas.items()}
         tensors |= before | {f"{name}_next": array for name, array in after.items()}
         tensors |= {f"d{name}": _view(parameter.grad) for name, parameter in _named_parameters(model).items()}
         yield Step(index, samples, tensors | {"loss": _view(value)})
         before = after
 
 
-def train(training: Training) -> Parameters:
+def train(training: Training, layer: str = "linear", way: Way = GRADIENTS["backward"]) -> Parameters:
     """Train without observing; the final parameters in the canonical form.
 
     Raises:
         IndexError: for a batch that asks for a sample that the data does not have.
     """
-    model, optimizer = _start(training)
+    model, optimizer = _start(training, layer)
+    differentiate = way(model)
     for _, _, X, Y in _batches(training):
-        _descend(model, optimizer, objective(model, X, Y), len(X))
+        differentiate(X, Y, None)
+        _descend(model, optimizer, len(X))
     return _snapshot(model)
 
 
@@ -211,6 +240,11 @@ def versions() -> dict[str, str]:
 def threads() -> int:
     """Threads that PyTorch computes one operation with."""
     return torch.get_num_threads()
+
+
+def limit_threads(number: int) -> None:
+    """Compute each operation with ``number`` threads from now on."""
+    torch.set_num_threads(number)
 
 
 def device() -> str:

@@ -21,7 +21,8 @@ def render(folder: Path) -> Json:
     with writing(folder):
         for network, pages in layers.items():
             for number, evidence in pages.items():
-                text = layer.page(network, summary["networks"][network], evidence, dtype)
+                facts = summary["networks"][network]
+                text = layer.page(network, facts, evidence, facts.get("dtype", dtype))
                 replace_file(folder / network / f"layer-{number}.md", text.encode())
         replace_file(folder / INDEX, index.page(summary).encode())
     return summary
