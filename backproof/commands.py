@@ -55,9 +55,9 @@ def verify(options: argparse.Namespace) -> int:
     if reference is None:
         raise BackproofError(f"{config.root / 'pyproject.toml'}: verify needs a reference; add one to [tool.backproof]")
     implementations = _judged(config, chosen, options)
-    limit(options.threads, implementations)
     dataset = data.load(settings.data)
-    jobs = list(_jobs(chosen, settings, implementations))
+    limit(options.threads, implementations)
+    jobs = list(_jobs(config, chosen, settings, implementations))
     for network, own, _ in jobs:
         prepare(network, dataset, own, reference)  # what cannot be prepared is refused before a report is removed
     sources = {name: source_of(name, module) for name, module in implementations.items()}
@@ -84,12 +84,17 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _jobs(
-    chosen: list[Network], settings: Settings, modules: Mapping[str, Implementation]
+    config: Config, chosen: list[Network], settings: Settings, modules: Mapping[str, Implementation]
 ) -> Iterator[tuple[Network, Settings, Mapping[str, Implementation]]]:
-    """Each network with those that train it in one format; in another than that of the run it is ``NETWORK.FORMAT``."""
+    """Each network with those that train it in one format; in another than that of the run it is ``NETWORK-FORMAT``."""
     for network in chosen:
         for dtype, members in by_format(modules, settings.dtype).items():
-            own = network if dtype == settings.dtype else replace(network, name=f"{network.name}.{dtype}")
+            own = network if dtype == settings.dtype else replace(network, name=f"{network.name}-{dtype}")
+            if own is not network and own.name in config.networks:
+                raise BackproofError(
+                    f"{own.name!r} would be the page of {network.name!r} in {dtype}, and a network has that name; "
+                    "rename the network"
+                )
             yield own, replace(settings, dtype=dtype), members
 
 
@@ -113,10 +118,10 @@ def record(options: argparse.Namespace) -> int:
             f"{config.root / 'pyproject.toml'}: record draws initial weights from a reference; add one"
         )
     module = verification.modules(config, [options.implementation])[options.implementation]
-    limit(options.threads, {options.implementation: module})
     (dtype,) = by_format({options.implementation: module}, settings.dtype)
     settings = replace(settings, dtype=dtype)
     dataset = data.load(settings.data)
+    limit(options.threads, {options.implementation: module})
     chosen = config.select(options.network)
     with _progress(len(chosen) * settings.steps) as advance:
         for network in chosen:

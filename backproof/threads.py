@@ -14,8 +14,9 @@ from backproof.training import Implementation
 def limit(number: int | None, implementations: Mapping[str, Implementation]) -> None:
     """Limit every BLAS and OpenMP pool of this process, and what the implementations limit themselves; None: nothing.
 
-    An implementation with a pool of its own has a function ``limit_threads(number)``. Call this before anything is
-    trained: XLA makes its pool once. The checks still occupy all processors; their results do not depend on how many.
+    An implementation with a pool of its own has a function ``limit_threads(number)``. Call this after the data is
+    loaded (scikit-learn brings a BLAS of its own) and before anything is trained: XLA makes its pool once. The checks
+    still occupy all processors; their results do not depend on how many.
 
     Raises:
         BackproofError: for a number below 1, and for an implementation that still computes with more threads.

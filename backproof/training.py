@@ -147,7 +147,9 @@ def fingerprint(tensors: Mapping[str, Array]) -> str:
 class Implementation(Protocol):
     """A module of the suite that can run a :class:`Training`: found by configuration, known by these names.
 
-    It may have one more, ``device() -> str``: what it computes on, ``cpu`` where it does not say.
+    It may have three more: ``device() -> str``, what it computes on, ``cpu`` where it does not say;
+    ``limit_threads(number)`` (:mod:`backproof.threads`); and ``variant(**options)``, which returns the same with other
+    means (:mod:`backproof.variants`).
     """
 
     def record(self, training: Training) -> Iterator[Step]:

@@ -30,14 +30,19 @@ def limit_threads(number: int) -> None:
     Raises:
         BackproofError: when it has made another one already.
     """
-    before = threads()
+    if _client_is_made() and threads() != number:
+        raise BackproofError(
+            f"XLA computes with {threads()} threads in this process already; limit them before JAX is used"
+        )
     os.environ["PJRT_NPROC"] = str(number)
+
+
+def _client_is_made() -> bool:
+    """Whether JAX still takes a number of devices, which it does until its client is made; the number stays."""
+    kept = jax.config.jax_num_cpu_devices
     try:
-        # Its own value: JAX refuses to set it once its client, with the pool, is made.
-        jax.config.update("jax_num_cpu_devices", jax.config.jax_num_cpu_devices)  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        os.environ["PJRT_NPROC"] = str(before)
-        if before != number:
-            raise BackproofError(
-                f"XLA computes with {before} threads in this process already; limit them before JAX is used"
-            ) from error
+        jax.config.update("jax_num_cpu_devices", kept + 1)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", kept)  # type: ignore[no-untyped-call]
+    return False
