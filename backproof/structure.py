@@ -41,6 +41,14 @@ def flaws(network: Network, tensors: Mapping[str, Array], m: int, dtype: np.dtyp
     return found + [Flaw(name, "unexpected", f"{name} is not a quantity of {network.name}") for name in extra]
 
 
+def sound(network: Network, tensors: Mapping[str, Array], m: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a step of ``m`` samples has just the arrays that the specification says, of its shapes and format."""
+    shapes = network.shapes(m)
+    return tensors.keys() == shapes.keys() and all(
+        array.dtype == dtype and array.shape == shapes[name] for name, array in tensors.items()
+    )
+
+
 def _flaw(name: str, array: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Flaw | None:
     if array is None:
         return Flaw(name, "missing", f"{name} is missing")
