@@ -95,7 +95,7 @@ class AgreementChecker:
         A quantity is left out when no sample is off the kinks, or when the reference itself is not finite. The
         disturbed steps are only made where the replicas' envelope is exceeded: ordinary runs pay nothing for them.
         """
-        replicas = self._replicas if step.samples is None else self._of_batch(step.samples)
+        replicas = self._replicas.of_batch(step.samples)
         network, X = replicas.training.network, {"X": replicas.truth.X}
         parameters = {name: np.ascontiguousarray(step.tensors[name]) for name in network.parameter_shapes()}
         exact, runs = replicas.one_step(parameters)
@@ -120,11 +120,6 @@ class AgreementChecker:
             _agreement(step, name, difference, truth[name], envelope[name], left_out)
             for name, difference in differences
         ]
-
-    def _of_batch(self, samples: Array) -> Replicas:
-        training = self._replicas.training
-        X, Y = training.batch(samples)
-        return Replicas(replace(training, X=X, Y=Y, batches=(None,)), self._replicas.reference)
 
 
 def _widen(envelope: dict[str, float], network: Network, run: Tensors, truth: Tensors) -> None:

@@ -161,6 +161,8 @@ def parser() -> argparse.ArgumentParser:
 
     _trace(add("trace", "run a training script unchanged, pick up the arrays of its steps, and judge them"))
 
+    _train(add("train", "train in several implementations at once, certify every step, and let go of it"))
+
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
 
@@ -185,6 +187,23 @@ def _gate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--github", action="store_true", help="print annotations, and add the Markdown to $GITHUB_STEP_SUMMARY"
     )
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    command.add_argument("network", nargs="+", metavar="NETWORK", help="a network or a family (binary)")
+    _settings(command)
+    command.set_defaults(steps=None)
+    command.add_argument("--epochs", type=int, metavar="N", help="instead of --steps; default: 1")
+    command.add_argument(
+        "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
+    )
+    command.add_argument(
+        "--check", choices=("dense", "sketch", "none"), default="sketch", help="of each step's equations; default: sketch"
+    )
+    command.add_argument("--check-every", type=int, default=1, metavar="N", help="check every Nth step; default: 1")
+    command.add_argument("--no-replicas", action="store_true", help="neither float64 run nor replicas: equations only")
+    command.add_argument("--output", type=Path, metavar="DIR", help="write the trajectory there; default: nowhere")
+    command.add_argument("--recordings", type=Path, metavar="DIR", help="write every step there; default: nowhere")
 
 
 def _trace(command: argparse.ArgumentParser) -> None:

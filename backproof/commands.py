@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from backproof import data
@@ -15,6 +14,7 @@ from backproof.config import Config, find, require
 from backproof.errors import BackproofError
 from backproof.judge import Judge
 from backproof.network import Network
+from backproof.progress import progress
 from backproof.recorded import recorded
 from backproof.recording import Recording, RecordingWriter
 from backproof.report import index, run, store
@@ -59,7 +59,7 @@ def verify(options: argparse.Namespace) -> int:
         print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
     recordings = output / "recordings" if options.keep_recordings else None
     facts = {}
-    with _progress(len(chosen) * settings.steps * len(implementations)) as advance:
+    with progress(len(chosen) * settings.steps * len(implementations)) as advance:
         for network in chosen:
             name, training = network.name, prepare(network, dataset, settings, reference)
             facts[name] = verification.verify_network(
@@ -96,7 +96,7 @@ def record(options: argparse.Namespace) -> int:
     module = verification.modules(config, [options.implementation])[options.implementation]
     dataset = data.load(settings.data)
     chosen = config.select(options.network)
-    with _progress(len(chosen) * settings.steps) as advance:
+    with progress(len(chosen) * settings.steps) as advance:
         for network in chosen:
             folder = options.output if len(chosen) == 1 else options.output / network.name
             training = prepare(network, dataset, settings, reference)
@@ -132,7 +132,7 @@ def check(options: argparse.Namespace) -> int:
         recording = Recording(folder, partial=options.partial)
         steps = recording.steps_written
         judge = Judge(recording.training, steps, replicas=None)
-        with _progress(steps) as advance:
+        with progress(steps) as advance:
             for step in recording.steps():
                 judge.consume(step)
                 advance()
@@ -147,7 +147,7 @@ def compare(options: argparse.Namespace) -> int:
     first, second = Recording(options.first), Recording(options.second)
     config = find()
     reference = verification.reference_of(config) if config else None
-    with _progress(first.steps_written) as advance:
+    with progress(first.steps_written) as advance:
         comparison = compare_recordings(first, second, reference, advance)
     print(run.comparison(first, second, comparison))
     if reference is None:
@@ -176,6 +176,13 @@ def diff(options: argparse.Namespace) -> int:
     return command.run(options.old, options.new)
 
 
+def train(options: argparse.Namespace) -> int:
+    """Train in several implementations at once and certify every step."""
+    from backproof.long_run import command
+
+    return command.run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()
@@ -196,16 +203,3 @@ def report(options: argparse.Namespace) -> int:
 
 def _settings(options: argparse.Namespace) -> Settings:
     return Settings(options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, on a terminal only."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
-
-        def advance() -> None:
-            bar.update()
-
-        yield advance

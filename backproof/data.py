@@ -118,6 +118,11 @@ def arrays(
     return _inputs(dataset, chosen, format_), _targets(network, classes, dataset.labels[chosen], format_)
 
 
+def count(dataset: Dataset, network: Network, samples: int | None) -> int:
+    """How many samples :func:`arrays` would make; it raises what that does."""
+    return len(_chosen(dataset, network, _classes(network), samples))
+
+
 def _classes(network: Network) -> tuple[int, ...]:
     classes = network.classes or DIGITS
     if any(type(digit) is not int or digit not in DIGITS for digit in classes) or len(set(classes)) < len(classes):

@@ -131,6 +131,11 @@ class Network:
         """Whether output activation and loss are one function of the logits, with the delta ``A - Y``."""
         return JOINT.get(self.loss) == self.activations[-1]
 
+    @property
+    def kinked(self) -> tuple[int, ...]:
+        """Layers whose activation has a derivative that jumps at 0."""
+        return tuple(n for n, activation in enumerate(self.activations, 1) if activation in KINKED)
+
     def divisor(self, m: int) -> int:
         """What the reduction divides the summed loss of ``m`` samples by."""
         if self.reduction == "sum":

@@ -153,6 +153,13 @@ class Replicas:
         """The training, once for each of :data:`REPLICAS`."""
         return [replica.permuted(self.training) for replica in REPLICAS]
 
+    def of_batch(self, samples: Array | None) -> Replicas:
+        """Those of one batch on its own, all of whose samples every step of them takes; None is the whole of the data."""
+        if samples is None:
+            return self
+        X, Y = self.training.batch(samples)
+        return Replicas(replace(self.training, X=X, Y=Y, batches=(None,)), self.reference)
+
     def one_step(self, parameters: Parameters) -> tuple[Step, Iterator[Step]]:
         """One step on all samples from other parameters: in float64, and by each replica in the original order."""
         wide = {name: array.astype(np.float64) for name, array in parameters.items()}

@@ -12,7 +12,7 @@ with theta all parameters and theta64 those of the reference in float64.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,12 +58,16 @@ class FreeStep:
         travelled: its distance from the initial parameters.
         envelope: the largest ``distance`` of a replica.
         loss: of the float64 run, before the update.
+        kinked: its Z of each layer with a kink, where they were asked for.
+        spread: how far the replicas' Z are from those, at most, in each of these layers.
     """
 
     parameters: Mapping[str, Array]
     travelled: float
     envelope: float
     loss: float
+    kinked: Mapping[str, Array] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     def distance(self, parameters: Mapping[str, Array]) -> float:
         """Distance of other parameters from the float64 run's, as a part of the distance travelled."""
@@ -71,26 +75,34 @@ class FreeStep:
         return gap / self.travelled if self.travelled else gap
 
 
-def free_run(replicas: Replicas) -> Iterator[FreeStep]:
+def free_run(replicas: Replicas, kinks: bool = False) -> Iterator[FreeStep]:
     """The reference in float64 and its replicas in the run's format, step by step, each on its own.
 
     Each step is a run of its own from the parameters that the one before it left: a run that waits for its next step
-    would hold every array of its last one.
+    would hold every array of its last one. A replica of a batch permutes that batch's samples and no others.
+
+    Args:
+        kinks: keep each step's Z of the layers with a kink, for :mod:`backproof.flips`.
     """
-    truth, reference = replicas.truth, replicas.reference
-    initial = after = truth.parameters
+    reference, layers = replicas.reference, replicas.training.network.kinked if kinks else ()
+    initial = after = replicas.truth.parameters
     own = [replicas.training.parameters for _ in replicas.permutations]
-    for number, batch in enumerate(truth.batches):
-        step = first(reference.record(replace(truth, parameters=after, batches=(batch,))))
+    for batch in replicas.training.batches:
+        here = replicas.of_batch(batch)
+        step = first(reference.record(replace(here.truth, parameters=after, batches=(None,))))
         after, loss = after_update(step), float(step.tensors["loss"])
+        kinked = {f"Z{layer}": step.tensors[f"Z{layer}"] for layer in layers}
+        spread = dict.fromkeys(kinked, 0.0)
         del step
         travelled = _norm({name: array - initial[name] for name, array in after.items()})
-        here = FreeStep(after, travelled, 0.0, loss)
-        for place, permuted in enumerate(replicas.permutations):
-            run = permuted.one_step(own[place], permuted.batches[number]).run(reference)
-            own[place] = {name: permuted.undo(name, array) for name, array in after_update(first(run)).items()}
+        free = FreeStep(after, travelled, 0.0, loss, kinked, spread)
+        for place, permuted in enumerate(here.permutations):
+            run = first(permuted.one_step(own[place]).run(reference))
+            own[place] = {name: permuted.undo(name, array) for name, array in after_update(run).items()}
+            for name, Z in kinked.items():
+                spread[name] = max(spread[name], float(np.abs(permuted.undo(name, run.tensors[name]) - Z).max()))
             del run
-        yield replace(here, envelope=max(map(here.distance, own)))
+        yield replace(free, envelope=max(map(free.distance, own)))
 
 
 def after_update(step: Step) -> dict[str, Array]:
