@@ -36,7 +36,7 @@ def accuracy(network: Network, parameters: Mapping[str, Array], X: Array, Y: Arr
         else:
             wanted = labels[0] if network.labels == "integer" else labels.argmax(axis=0)
             right += int(np.count_nonzero(A.argmax(axis=0) == wanted))
-    return right / X.shape[1]
+    return right / int(X.shape[1])
 
 
 def _output(network: Network, parameters: Mapping[str, Array], X: Array) -> Array:

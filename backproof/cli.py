@@ -155,6 +155,10 @@ def parser() -> argparse.ArgumentParser:
         "--partial", action="store_true", help="accept an interrupted recording, up to its last whole step"
     )
 
+    check.add_argument(
+        "--check", choices=("dense", "sketch"), default="dense", help="sketch: a fraction of the cost; default: dense"
+    )
+
     compare = add("compare", "judge two recordings of the same training, and how far apart they are")
     compare.add_argument("first", type=Path, metavar="A")
     compare.add_argument("second", type=Path, metavar="B")
@@ -198,7 +202,10 @@ def _train(command: argparse.ArgumentParser) -> None:
         "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
     )
     command.add_argument(
-        "--check", choices=("dense", "sketch", "none"), default="sketch", help="of each step's equations; default: sketch"
+        "--check",
+        choices=("dense", "sketch", "none"),
+        default="sketch",
+        help="of each step's equations; default: sketch",
     )
     command.add_argument("--check-every", type=int, default=1, metavar="N", help="check every Nth step; default: 1")
     command.add_argument("--no-replicas", action="store_true", help="neither float64 run nor replicas: equations only")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backproof import data
@@ -13,6 +13,8 @@ from backproof.compare import compare_recordings
 from backproof.config import Config, find, require
 from backproof.errors import BackproofError
 from backproof.judge import Judge
+from backproof.long_run.recorded import certify_recording
+from backproof.long_run.report import facts, terminal
 from backproof.network import Network
 from backproof.progress import progress
 from backproof.recorded import recorded
@@ -58,16 +60,16 @@ def verify(options: argparse.Namespace) -> int:
     if gone := sorted(set(store.clear(output)) - {network.name for network in chosen}):
         print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
     recordings = output / "recordings" if options.keep_recordings else None
-    facts = {}
+    evidence = {}
     with progress(len(chosen) * settings.steps * len(implementations)) as advance:
         for network in chosen:
             name, training = network.name, prepare(network, dataset, settings, reference)
-            facts[name] = verification.verify_network(
+            evidence[name] = verification.verify_network(
                 training, implementations, reference, recordings and recordings / name, advance
             )
-            store.write_layers(output, name, facts[name])
+            store.write_layers(output, name, evidence[name])
     where = verification.environment(sources)
-    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where, config.project))
+    store.write_summary(output, verification.summarise(settings, dataset.name, evidence, where, config.project))
     summary = render(output)
     print(index.terminal(summary))
     print(f"\nA report for each layer: {output / store.INDEX}")
@@ -130,16 +132,25 @@ def check(options: argparse.Namespace) -> int:
     failed = False
     for folder in options.recording:
         recording = Recording(folder, partial=options.partial)
-        steps = recording.steps_written
-        judge = Judge(recording.training, steps, replicas=None)
-        with progress(steps) as advance:
-            for step in recording.steps():
-                judge.consume(step)
-                advance()
-        judge.finish(options.partial)
-        print(run.terminal(recording, judge))
-        failed |= judge.verdict > 0
+        with progress(recording.steps_written) as advance:
+            if options.check == "sketch":
+                found = certify_recording(recording, advance)
+                verdict, said = found.verdict, terminal(facts(found, "sketch", 1))
+            else:
+                judge = _judge(recording, options.partial, advance)
+                verdict, said = judge.verdict, run.terminal(recording, judge)
+        print(said)
+        failed |= verdict > 0
     return int(failed)
+
+
+def _judge(recording: Recording, partial: bool, advance: Callable[[], None]) -> Judge:
+    judge = Judge(recording.training, recording.steps_written, replicas=None)
+    for step in recording.steps():
+        judge.consume(step)
+        advance()
+    judge.finish(partial)
+    return judge
 
 
 def compare(options: argparse.Namespace) -> int:

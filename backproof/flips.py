@@ -1,9 +1,9 @@
 """Coin flips: where two runs of one training take different sides of a kink.
 
-At a kink of ReLU (Z = 0) the derivative jumps. Two honest runs whose Z straddle 0 by less than rounding has moved it have
-different gradients from there on, with no bug anywhere: the distance between them, which grew smoothly so far, jumps by
-orders of magnitude. So the first flips are named, and a distance from the float64 run is explained from there on; one that
-leaves the replicas' envelope before any flip is not.
+At a kink of ReLU (Z = 0) the derivative jumps. Two honest runs whose Z straddle 0 by less than rounding has moved it
+have different gradients from there on, with no bug anywhere: the distance between them, which grew smoothly so far,
+jumps by orders of magnitude. So the first flips are named, and a distance from the float64 run is explained from
+there on; one that leaves the replicas' envelope before any flip is not.
 """
 
 from __future__ import annotations

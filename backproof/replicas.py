@@ -154,7 +154,7 @@ class Replicas:
         return [replica.permuted(self.training) for replica in REPLICAS]
 
     def of_batch(self, samples: Array | None) -> Replicas:
-        """Those of one batch on its own, all of whose samples every step of them takes; None is the whole of the data."""
+        """Those of one batch on its own: each of its steps takes all of its samples. None is the whole of the data."""
         if samples is None:
             return self
         X, Y = self.training.batch(samples)

@@ -12,14 +12,16 @@ with theta all parameters and theta64 those of the reference in float64.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.parallel import BLOCK, single_threaded_blas
 from backproof.replicas import Replicas, first
-from backproof.training import Step
+from backproof.training import Step, Training
 
 Array = NDArray[Any]
 
@@ -89,7 +91,8 @@ def free_run(replicas: Replicas, kinks: bool = False) -> Iterator[FreeStep]:
     own = [replicas.training.parameters for _ in replicas.permutations]
     for batch in replicas.training.batches:
         here = replicas.of_batch(batch)
-        step = first(reference.record(replace(here.truth, parameters=after, batches=(None,))))
+        with _threads(here.training):
+            step = first(reference.record(replace(here.truth, parameters=after, batches=(None,))))
         after, loss = after_update(step), float(step.tensors["loss"])
         kinked = {f"Z{layer}": step.tensors[f"Z{layer}"] for layer in layers}
         spread = dict.fromkeys(kinked, 0.0)
@@ -97,12 +100,19 @@ def free_run(replicas: Replicas, kinks: bool = False) -> Iterator[FreeStep]:
         travelled = _norm({name: array - initial[name] for name, array in after.items()})
         free = FreeStep(after, travelled, 0.0, loss, kinked, spread)
         for place, permuted in enumerate(here.permutations):
-            run = first(permuted.one_step(own[place]).run(reference))
+            with _threads(here.training):
+                run = first(permuted.one_step(own[place]).run(reference))
             own[place] = {name: permuted.undo(name, array) for name, array in after_update(run).items()}
             for name, Z in kinked.items():
                 spread[name] = max(spread[name], float(np.abs(permuted.undo(name, run.tensors[name]) - Z).max()))
             del run
         yield replace(free, envelope=max(map(free.distance, own)))
+
+
+def _threads(training: Training) -> AbstractContextManager[None]:
+    """One BLAS thread for products so small that several would mostly wait for each other."""
+    small = training.samples * max(training.network.sizes) <= BLOCK
+    return single_threaded_blas() if small else nullcontext()
 
 
 def after_update(step: Step) -> dict[str, Array]:

@@ -1,8 +1,8 @@
 """Certifies one run, a step at a time; what stays of a step is a few numbers.
 
-A trajectory is right when every step is right: its equations hold, and it begins with the very bits that the step before it
-left. The distance from the float64 run proves nothing after the first coin flip (:mod:`backproof.flips`); before it, it may
-not leave the replicas' envelope:
+A trajectory is right when every step is right: its equations hold, and it begins with the very bits that the step
+before it left. The distance from the float64 run proves nothing after the first coin flip (:mod:`backproof.flips`);
+before it, it may not leave the replicas' envelope:
 
     distance_t <= MULTIPLE (envelope_t + FLOOR u ||theta_t|| / ||theta_t − theta_0||)
 """
@@ -122,14 +122,18 @@ class Certifier:
         bound = MULTIPLE * (free.envelope + FLOOR * u * size / free.travelled if free.travelled else free.envelope)
         if distance > bound and not any(finding.quantity == "distance" for finding in self.findings):
             verdict = Verdict.BUG if distance > BUG * bound else Verdict.SUSPECT
-            message = f"{distance:.3g} from the float64 run where replicas are {free.envelope:.3g}, and no coin flip yet"
+            message = (
+                f"{distance:.3g} from the float64 run where replicas are {free.envelope:.3g}, and no coin flip yet"
+            )
             self._find(step.index, "distance", verdict, message)
 
     def _explain(self, step: int) -> None:
         """The first flips explain what follows only when rounding explains them."""
         first = self.flips.first[0]
         if first.step == step and not first.by_rounding and not self.findings:
-            self._find(step, f"Z{first.layer}", Verdict.SUSPECT, f"a side of a kink that rounding does not explain: {first}")
+            self._find(
+                step, f"Z{first.layer}", Verdict.SUSPECT, f"a side of a kink that rounding does not explain: {first}"
+            )
 
     def refuse_samples(self, index: int) -> None:
         """A step that was made of other samples than it was given: it counts, and nothing of it is judged."""

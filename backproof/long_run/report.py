@@ -21,8 +21,12 @@ CURVE = 1000
 """Points kept of a curve: of a longer run each stands for several steps, and keeps the largest of them."""
 
 
-def facts(found: LongRun, mode: str, every: int, accuracies: Mapping[str, float], of: str) -> Json:
-    """Everything that is told, ready for JSON."""
+def facts(found: LongRun, mode: str, every: int, accuracies: Mapping[str, float] | None = None, of: str = "") -> Json:
+    """Everything that is told, ready for JSON.
+
+    Args:
+        accuracies: of each run, on the data that ``of`` names; None where nobody asked.
+    """
     training = found.training
     return {
         "schema": SCHEMA,
@@ -43,11 +47,11 @@ def facts(found: LongRun, mode: str, every: int, accuracies: Mapping[str, float]
         "accuracy_of": of,
         "float64": {"losses": _curve(found.losses), "envelope": _curve(found.envelope)},
         "envelope": significant(found.envelope[-1]) if found.envelope else None,
-        "runs": {name: _run(run, accuracies[name]) for name, run in found.runs.items()},
+        "runs": {name: _run(run, None if accuracies is None else accuracies[name]) for name, run in found.runs.items()},
     }
 
 
-def _run(run: Certifier, accuracy: float) -> Json:
+def _run(run: Certifier, accuracy: float | None) -> Json:
     return {
         "verdict": run.verdict.word,
         "steps": run.steps,
@@ -57,7 +61,7 @@ def _run(run: Certifier, accuracy: float) -> Json:
         "largest": significant(max(run.worst, default=0.0)),
         "distance": significant(run.distances[-1]) if run.distances else None,
         "loss": significant(run.losses[-1], 6) if run.losses else None,
-        "accuracy": significant(accuracy, 6),
+        "accuracy": None if accuracy is None else significant(accuracy, 6),
         "flips": run.flips.to_json(),
         "flips_in_all": run.flips.count,
         "findings": [str(finding) for finding in run.findings],
@@ -105,9 +109,11 @@ def sentences(facts: Json) -> list[str]:
     checking, beside = times.get("checking", 0.0), times.get("float64 and replicas", 0.0)
     training = sum(seconds for name, seconds in times.items() if name in facts["runs"])
     said.append(
-        f"{training:.3g} s of training and recording, {checking:.3g} s of checking, "
-        f"{beside:.3g} s for the float64 run and its replicas. Accuracy is of the {facts['accuracy_of']}."
+        f"{training:.3g} s of training and recording, {checking:.3g} s of checking"
+        + (f", {beside:.3g} s for the float64 run and its replicas." if beside else ".")
     )
+    if facts["accuracy_of"]:
+        said.append(f"Accuracy is of the {facts['accuracy_of']}.")
     return said
 
 

@@ -1,4 +1,4 @@
-"""Trains in several implementations at once and certifies every step of each; the float64 run and its replicas beside."""
+"""Trains in several implementations at once and certifies every step; the float64 run and its replicas beside."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backproof.trajectory import FreeStep, free_run
 from backproof.verdict import Verdict
 
 GRACE = 3
-"""Steps that the others may take to leave the finite numbers as well: rounding decides in which step a float overflows."""
+"""Steps that the others may take to leave the finite numbers as well: rounding decides in which one it overflows."""
 
 
 @dataclass
@@ -98,8 +98,8 @@ def _all_steps(
     progress: Callable[[], None],
 ) -> None:
     first_end: int | None = None
-    for index, batch in enumerate(found.training.batches):
-        with _timed(found.seconds, "float64 and replicas"):
+    for index in range(len(found.training.batches)):
+        with _Timed(found.seconds, "float64 and replicas"):
             here = next(free, None)
         if here is not None:
             found.envelope.append(here.envelope)
@@ -113,7 +113,9 @@ def _all_steps(
             first_end = index
         if len(ended) == len(found.runs):
             what = found.runs[ended[0]].ended
-            found.stopped = f"every implementation left the finite numbers, first in step {first_end}: {what and what.message}"
+            found.stopped = (
+                f"every implementation left the finite numbers, first in step {first_end}: {what and what.message}"
+            )
             return
         if first_end is not None and index >= first_end + GRACE:
             for name in ended:
@@ -126,7 +128,7 @@ def _one_step(
     found: LongRun, name: str, stream: Iterator[Step], writer: RecordingWriter | None, free: FreeStep | None
 ) -> None:
     run, training = found.runs[name], found.training
-    with _timed(found.seconds, name):
+    with _Timed(found.seconds, name):
         step = next(stream, None)
     if step is None:
         raise BackproofError(
@@ -135,14 +137,14 @@ def _one_step(
         )
     if writer is not None:
         writer.write(step)
-    with _timed(found.seconds, "checking"):
+    with _Timed(found.seconds, "checking"):
         if same_samples(step, training.batches[run.steps], training.samples):
             run.consume(step, free)
         else:
             run.refuse_samples(step.index)
 
 
-class _timed:
+class _Timed:
     """Adds the seconds spent inside to an entry."""
 
     def __init__(self, seconds: dict[str, float], name: str) -> None:

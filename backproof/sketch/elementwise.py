@@ -1,8 +1,8 @@
 """Elementwise equations of one step, passed without keeping where their residuals are.
 
-What involves no rounding is evaluated in the run's own format and has to agree to the last bit; so does the update, as
-one rounded product and one rounded difference or as one FMA. Everything else is held against the very limits of the dense
-check (:mod:`backproof.elementwise`), so that nothing is lost. What does not pass is judged densely.
+What involves no rounding is evaluated in the run's own format and has to agree to the last bit; so does the update,
+as one rounded product and one rounded difference or as one FMA. Everything else is held against the very limits of
+the dense check (:mod:`backproof.elementwise`), so that nothing is lost. What does not pass is judged densely.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backproof import elementwise
 from backproof.check import doubling
 from backproof.equations import Elementwise, Equation
-from backproof.evaluation import EXACT, Context
+from backproof.evaluation import EXACT, Context, Evaluation
 from backproof.loss_check import LossYardstick
 from backproof.operands import Operands
 from backproof.parallel import blocks, in_parallel
@@ -56,12 +56,12 @@ def fraction(equation: Equation, rule: Elementwise, operands: Operands, fmt: For
 TINY = float(np.finfo(np.float64).smallest_subnormal)
 
 
-def _of_loss(recorded: Array, value: elementwise.Evaluation, fmt: Format) -> float:
+def _of_loss(recorded: Array, value: Evaluation, fmt: Format) -> float:
     if value.terms is None:
         raise TypeError("an evaluation of a scalar does not say of which terms it is the sum")
     yardstick = LossYardstick.of(value.terms, fmt)
     allowed = doubling(fmt) * (BUDGET * yardstick.unit + yardstick.floor)
-    return abs(float(recorded) - value.terms.loss) / max(allowed, TINY)
+    return float(abs(float(recorded) - value.terms.loss) / max(allowed, TINY))
 
 
 def _relu(A: Array, context: Context, Z: Array) -> bool:
@@ -91,7 +91,9 @@ def _gradient_descent(after: Array, context: Context, W: Array, dW: Array) -> bo
         return True
     # The product of two float32 numbers is exact in float64, so that this rounds as an FMA does (but for one case in
     # 2^29 that is rounded twice).
-    return W.dtype == np.float32 and bool((np.subtract(W, context.step_size * dW.astype(np.float64), dtype=np.float64).astype(np.float32) == after).all())
+    return W.dtype == np.float32 and bool(
+        (np.subtract(W, context.step_size * dW.astype(np.float64), dtype=np.float64).astype(np.float32) == after).all()
+    )
 
 
 SAME: dict[str, Callable[..., bool]] = {

@@ -1,18 +1,19 @@
 """Freivalds' check of the products of one step: both sides times the same ±1 vectors, ``C·x`` against ``A·(B·x)``.
 
 A product ``C = A·B`` (p x K times K x q) costs p·K·q; the sketch reads C, A and B once and costs V (p·q + K·q + p·K)
-with V vectors (Freivalds, "Probabilistic machines can use less running time", IFIP 1977). From the right it sees row i of
-C - A·B, from the left column j:
+with V vectors (Freivalds, "Probabilistic machines can use less running time", IFIP 1977). From the right it sees row
+i of C - A·B, from the left column j:
 
     right   |((C - A·B)·x)_i|  against  LIMIT · unit_i,   unit_i = u ||A_i|| ||B||_F        x in {-1, 1}^q
     left    |(yᵀ·(C - A·B))_j| against  LIMIT · unit_j,   unit_j = u ||A||_F ||B_j||        y in {-1, 1}^p
 
-An honest element is off by about a unit ``u ||A_i|| ||B_j||``, so that a row of them, added with random signs, comes to
-about ``unit_i``, whatever q is. An error e in one element of a row is seen when ``|e| > LIMIT unit_i``: in the units of the
-dense check (:mod:`backproof.rounding`) that is LIMIT √q where the columns of B are alike, and more vectors do not move it.
-For a row of errors E, with θ = LIMIT unit_i / ||E_i||, Paley and Zygmund's inequality gives each vector a chance of
-``(1 - θ²)² / 3`` at least to see it (the fourth moment of a sum of random signs is at most three times the square of the
-second), so that V of them miss with ``(1 - (1 - θ²)²/3)^V`` at most; ``docs/rounding.md`` has what was measured.
+An honest element is off by about a unit ``u ||A_i|| ||B_j||``, so that a row of them, added with random signs, comes
+to about ``unit_i``, whatever q is. An error e in one element of a row is seen when ``|e| > LIMIT unit_i``: in the
+units of the dense check (:mod:`backproof.rounding`) that is LIMIT √q where the columns of B are alike, and more
+vectors do not move it. For a row of errors E, with θ = LIMIT unit_i / ||E_i||, Paley and Zygmund's inequality gives
+each vector a chance of ``(1 - θ²)² / 3`` at least to see it (the fourth moment of a sum of random signs is at most
+three times the square of the second), so that V of them miss with ``(1 - (1 - θ²)²/3)^V`` at most;
+``docs/rounding.md`` has what was measured.
 
 What exceeds the limit is no verdict: the equation is then judged densely.
 """
@@ -127,7 +128,9 @@ class ProductSketch:
             else:
                 self._rows(equation.target, rule, sums, residuals)
         found = [residuals.largest(), *(columns for _, columns in parts)]
-        return {e.target: float(np.max([f[e.target] for f in found if e.target in f])) / LIMIT for e, _ in self._products}
+        return {
+            e.target: float(np.max([f[e.target] for f in found if e.target in f])) / LIMIT for e, _ in self._products
+        }
 
     def _array(self, name: str, block: slice = slice(None)) -> Array:
         return np.asarray(self._tensors[name][:, block], self._dtype)

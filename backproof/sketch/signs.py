@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 VECTORS = 8
-"""On each side of a product. One ±1 vector misses half of all equal-and-opposite pairs of errors in a row, eight of them
-one pair in 2^8, and the eight on the other side see that pair in two different columns."""
+"""On each side of a product. One ±1 vector misses half of all equal-and-opposite pairs of errors in a row, eight of
+them one pair in 2^8, and the eight on the other side see that pair in two different columns."""
 
 
 def signs(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) -> Array:

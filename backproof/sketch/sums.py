@@ -25,8 +25,8 @@ Array = NDArray[Any]
 BLOCK = 2048
 """Samples that are held in the cache at once."""
 RUN = 512
-"""Samples that are added up in the run's own format; beyond it sums are added in float64. The sketch's own rounding grows
-as the square root of this."""
+"""Samples that are added up in the run's own format; beyond it sums are added in float64. The sketch's own rounding
+grows as the square root of this."""
 
 
 @dataclass(frozen=True)
