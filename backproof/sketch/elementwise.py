@@ -59,9 +59,13 @@ TINY = float(np.finfo(np.float64).smallest_subnormal)
 def _of_loss(recorded: Array, value: Evaluation, fmt: Format) -> float:
     if value.terms is None:
         raise TypeError("an evaluation of a scalar does not say of which terms it is the sum")
+    residual, factor = abs(float(recorded) - value.terms.loss), doubling(fmt)
+    # The unit of a loss is at least its own last rounding: nearly all pass by that alone, which costs nothing.
+    least = factor * BUDGET * fmt.unit_roundoff * abs(value.terms.loss)
+    if residual <= least:
+        return float(residual / max(least, TINY))
     yardstick = LossYardstick.of(value.terms, fmt)
-    allowed = doubling(fmt) * (BUDGET * yardstick.unit + yardstick.floor)
-    return float(abs(float(recorded) - value.terms.loss) / max(allowed, TINY))
+    return float(residual / max(factor * (BUDGET * yardstick.unit + yardstick.floor), TINY))
 
 
 def _relu(A: Array, context: Context, Z: Array) -> bool:
