@@ -96,7 +96,7 @@ def cases(generator: np.random.Generator, kind: str, dtype: str, count: int) -> 
 
 
 def honest(count: int, seed: int) -> list[list[str]]:
-    """Of each kind of operands and format: the most units, and the share of products that are left to the dense check."""
+    """Of each kind of operands and format: the most units, and how many products are left to the dense check."""
     rows = []
     for dtype in ("float32", "float64"):
         for kind in KINDS:
