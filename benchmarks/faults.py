@@ -165,8 +165,8 @@ def table(found: list[Row], seed: int, pairs: int) -> Iterator[str]:
         "said and once with nothing. *Right equation*: it fails, and no other does. *Named*: the right name comes "
         "first, or is among those that the data cannot tell from it. *Convention*: with nothing said, the arrays are "
         "explained as well by another convention or activation (as few equations fail, with as few fitted constants, "
-        "as when everything is said); not counted. What is named as harmless in a note, and gives no alarm, counts as detected "
-        "(a derivative at a kink, an ε that changes the loss by at most a thousandth).\n"
+        "as when everything is said); not counted. What is named as harmless in a note, and gives no alarm, counts as "
+        "detected (a derivative at a kink, an ε that changes the loss by at most a thousandth).\n"
     )
     yield "| id | mistake | cases | convention | detected | right equation | named | name |"
     yield "|---|---|---|---|---|---|---|---|"
