@@ -1,4 +1,4 @@
-"""What a right script may do beside the usual, and what it must not hide: each reading with a mistake that stays found."""
+"""What a right script may do beside the usual, each with a mistake that the reading must not hide."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backproof.tracing.layers import Placed
-from backproof.tracing.sightings import Sighting
+from backproof.tracing.sightings import Array, Sighting
 from backproof.tracing.unpatched import np
 
 if TYPE_CHECKING:
@@ -56,3 +56,27 @@ def _is_summed(s: Sighting, made: int, found: Placed) -> bool:
     before = [t for t in own if t.order < made]
     since = [t for t in own if t.order > made]
     return bool(before and np.any(before[-1].value) and since[0].how == ADDED)
+
+
+def without_squares(step: Step) -> None:
+    """An error of the output that is (A − Y)², element by element, is what the loss is the sum of, and no gradient; that
+    is said. One that the weights move along is what the script takes for a delta.
+    """
+    L = step.network.depth
+    output, labels = step.quantities.get(f"A{L}"), step.quantities.get("Y")
+    if output is None or labels is None or labels.value.size != output.value.size or not labels.value.ndim:
+        return
+    square = np.square(output.value - labels.value.reshape(output.value.shape))
+    for key in (f"dA{L}", f"dH{L}"):
+        seen = step.quantities.get(key)
+        if seen is not None and seen.value.size == square.size and _is_multiple(seen.value.ravel(), square.ravel()):
+            del step.quantities[key]
+            step.notes.append(f"{seen.label} ({seen.place}) is no gradient: it is (A − Y)², of which the loss is made")
+
+
+def _is_multiple(first: Array, second: Array) -> bool:
+    """Whether the first is the second, or a half of it, over some count."""
+    with np.errstate(all="ignore"):
+        ratio = float(np.sum(second)) / float(np.sum(first)) if np.sum(first) else 0.0
+        close = bool(np.allclose(first * ratio, second, rtol=1e-5, atol=0))
+    return ratio >= 1 and close and abs(ratio - round(ratio)) < 1e-5 * ratio

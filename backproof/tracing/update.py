@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backproof.tracing import chain, transposed
+from backproof.tracing import chain, losses, transposed
 from backproof.tracing.batch import products
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
+from backproof.tracing.momentum import without_momentum
 from backproof.tracing.movement import along, moved_by, product_of
 from backproof.tracing.sightings import Array, Sighting
 from backproof.tracing.unpatched import np
@@ -65,11 +66,14 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
         if passed.closed:
             _left_alone(step, changed)
     transposed.turn_back(step)
+    losses.without_squares(step)
+    unchecked = without_momentum(step, passed)
     _open_errors(step)
     _unnamed_errors(step, passed.strangers)
     if uphill(step):
         turn(step)
     step.learning_rate = _learning_rate(step, found)
+    step.quantities = {key: s for key, s in step.quantities.items() if key not in unchecked}
 
 
 def turn(step: Step) -> None:
