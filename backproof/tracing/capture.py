@@ -183,7 +183,9 @@ class Watch:
                 continue
             scope = self._scope(frame, holder)
             family = "=" if self.capture.is_given(found.label) else found.family
-            mention = Mention(meaning, found.label, place, scope, self.serial, family, how, target.in_place, target.picked)
+            mention = Mention(
+                meaning, found.label, place, scope, self.serial, family, how, target.in_place, target.picked
+            )
             self.capture.ledger.see(mention, found.value)
         return anything
 

@@ -59,9 +59,7 @@ def _is_summed(s: Sighting, made: int, found: Placed) -> bool:
 
 
 def without_squares(step: Step) -> None:
-    """An error of the output that is (A − Y)², element by element, is what the loss is the sum of, and no gradient; that
-    is said. One that the weights move along is what the script takes for a delta.
-    """
+    """An error of the output that is (A − Y)², element by element, is what the loss is the sum of, and no gradient."""
     L = step.network.depth
     output, labels = step.quantities.get(f"A{L}"), step.quantities.get("Y")
     if output is None or labels is None or labels.value.size != output.value.size or not labels.value.ndim:

@@ -1,7 +1,7 @@
 """Momentum whose state has no name that is known here: seen in the update, which then is not checked.
 
-``W_next − W = a·dW + c·v``, v an array of W's shape that was there before the step's forward pass, whatever it is called:
-so classical momentum moves the weights, and Nesterov's. Nothing that a step makes of its own gradient is taken for v.
+``W_next − W = a·dW + c·v``, v an array of W's shape that was there before the step's forward pass, by any name: so
+classical momentum moves the weights, and Nesterov's. Nothing that a step makes of its own gradient is taken for v.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ FEWEST = 3
 
 
 def without_momentum(step: Step, passed: Pass) -> set[str]:
-    """Take the momentum out of every weight's update, and say so; the parameters after an update that has one, which are
-    for telling which way the gradients point and not for being checked.
+    """Take the momentum out of every weight's update, and say so; the parameters after an update that has one: they tell
+    which way the gradients point, and are not to be checked.
     """
     since = min((s.order for s in passed.sightings), default=0)
     kept = [s for s in passed.strangers if s.kind == UNKNOWN and s.order < since]
