@@ -112,3 +112,19 @@ def test_a_loss_to_which_a_penalty_is_added_is_the_loss(tmp_path):
     added = ("    dZ2 = 2", "    loss += 0.5 * np.sum(W1**2)\n    dZ2 = 2")
     _, failures, _ = check(tmp_path, added)
     assert all([equation for equation, _ in step] == ["loss"] for step in failures)
+
+
+def test_a_weight_of_which_one_element_moves_beside_others_is_updated(tmp_path):
+    """All hidden units but one are dead: one element of a single column of W2 changes."""
+    dead = (
+        ("A1 = np.tanh(Z1)", "A1 = np.maximum(Z1, 0)"),
+        ("(1 - A1**2)", "(Z1 > 0)"),
+        ("W1, W2, lr =", "alive = np.array([1.0, 0, 0, 0, 0])\nW1, W2, lr ="),
+        ("Z1 = X @ W1", "Z1 = X @ W1 * alive"),
+        ("size=(5, 4)", "size=(5, 1)"),
+        ("X[:, :4]", "X[:, :1]"),
+        ("W1 = X.T @ dZ1", "W1 = X.T @ (dZ1 * alive)"),
+    )
+    _, failures, notes = check(tmp_path, *dead, ("lr * dW2", "2 * lr * dW2"))
+    assert not any("was not changed" in note for note in notes)
+    assert any("W2_next" in [equation for equation, _ in step] for step in failures)

@@ -26,7 +26,7 @@ FEWEST = 3
 
 
 def without_momentum(step: Step, passed: Pass) -> set[str]:
-    """Take the momentum out of every weight's update, and say so; the parameters after an update that has one: they tell
+    """Take the momentum out of every update, and say so; the parameters after one that has it: they tell
     which way the gradients point, and are not to be checked.
     """
     since = min((s.order for s in passed.sightings), default=0)
@@ -50,6 +50,8 @@ def without_momentum(step: Step, passed: Pass) -> set[str]:
 
 def _found(step: Step, layer: int, moved: Array, state: list[Sighting]) -> tuple[str, Array] | None:
     """What the momentum is of, and the part of the update that the gradient is."""
+    if not np.any(moved):
+        return None
     W = step.quantities[f"W{layer}"].value.astype(np.float64)
     rounding = 4 * float(np.finfo(moved.dtype).eps) * float(np.linalg.norm(W)) / float(np.linalg.norm(moved))
     for gradient in _gradients(step, layer, moved):

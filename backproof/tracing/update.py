@@ -87,21 +87,19 @@ def turn(step: Step) -> None:
 
 def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
     """Parameters that have another value at the end of the pass than in its forward pass."""
-    result = {}
+    result, single = {}, {}
     for layer in range(1, step.network.depth + 1):
         for kind in ("W", "b"):
             key = f"{kind}{layer}"
             before = step.quantities.get(key)
             after = [s for s in found.get((kind, layer), []) if before is not None and s.order > before.order]
-            if before is not None and after and _moves(after[-1].value, before.value):
-                result[key] = after[-1]
-    return result
+            if before is not None and after and not _same(after[-1].value, before.value):
+                (result if _moves(after[-1].value, before.value) else single)[key] = after[-1]
+    return result | single if result else {}
 
 
 def _moves(after: Array, before: Array) -> bool:
-    """Whether it is an update: one changed element of many is the probe of a numerical gradient."""
-    if _same(after, before):
-        return False
+    """Whether what changed is an update: one element of many alone is the probe of a numerical gradient."""
     return after.shape != before.shape or before.size == 1 or int(np.sum(after != before)) > 1
 
 
