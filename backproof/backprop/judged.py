@@ -28,6 +28,11 @@ from backproof.verdict import Verdict
 
 Array = NDArray[Any]
 
+NEARLY_ALL = 0.99
+"""Part of an array's elements that may agree for nothing before its equation is no longer counted as checked: pixels
+that are 0 in a whole batch and units that are dead are most of a gradient and no more than this.
+"""
+
 
 class StepJudge:
     """One step under one convention.
@@ -131,11 +136,13 @@ class StepJudge:
         row, column = check.residuals.index
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
-        if check.verdict is Verdict.ROUNDING and check.vacuous >= check.residuals.elements:
+        elements = check.residuals.elements
+        if check.verdict is Verdict.ROUNDING and check.vacuous >= max(NEARLY_ALL * elements, 1):
             small = f"its operands are zero, or so small that in {dtype.name} zero would pass"
             open_ = "what its recomputed operands leave open is more than its values"
             why = small if self._step.uncertain.keys().isdisjoint(check.equation.rule.operands) else open_
-            self._unchecked[target] = f"{why}: it agrees for nothing"
+            part = "" if check.vacuous >= elements else f" (all but {elements - check.vacuous} of {elements} elements)"
+            self._unchecked[target] = f"{why}: it agrees for nothing{part}"
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
