@@ -128,3 +128,33 @@ def test_a_weight_of_which_one_element_moves_beside_others_is_updated(tmp_path):
     _, failures, notes = check(tmp_path, *dead, ("lr * dW2", "2 * lr * dW2"))
     assert not any("was not changed" in note for note in notes)
     assert any("W2_next" in [equation for equation, _ in step] for step in failures)
+
+
+BIASED = (
+    ("W1, W2, lr =", "b1, b2 = np.zeros((1, 5)), np.zeros((1, 4))\nW1, W2, lr ="),
+    ("Z1 = X @ W1", "Z1 = X @ W1 + b1"),
+    ("Z2 = A1 @ W2", "Z2 = A1 @ W2 + b2"),
+    ("    W1 = W1 - lr", "    db1, db2 = dZ1.copy(), dZ2.copy()\n    W1 = W1 - lr"),
+)
+SUMMED_LATE = "    b1 = b1 - lr * np.sum(db1, axis=0)\n    b2 = b2 - lr * np.sum(db2, axis=0)\n"
+
+
+def test_bias_gradients_that_are_summed_in_the_update(tmp_path):
+    facts = judged(tmp_path, changed(PLAIN, *BIASED) + SUMMED_LATE)
+    assert facts["verdict"] == "rounding"
+    notes = [note for step in facts["steps"] for note in step["notes"]]
+    assert sum("is summed over the samples in the update" in note for note in notes) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "equation"),
+    [
+        (("dZ1.copy()", "2 * dZ1"), "db1"),
+        (("np.sum(db1, axis=0)", "np.mean(db1, axis=0)"), "b1_next"),
+        (("np.sum(db1, axis=0)", "db1[:1]"), "db1"),
+        (("np.sum(db1, axis=0)", "db1"), "db1"),
+    ],
+)
+def test_a_mistake_in_bias_gradients_that_are_summed_late_is_found(tmp_path, change, equation):
+    facts = judged(tmp_path, changed(changed(PLAIN, *BIASED) + SUMMED_LATE, change))
+    assert equation in [found for found, _ in failed(facts)[0]]
