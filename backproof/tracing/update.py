@@ -87,7 +87,8 @@ def turn(step: Step) -> None:
 
 def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
     """Parameters that have another value at the end of the pass than in its forward pass."""
-    result, single = {}, {}
+    result: dict[str, Sighting] = {}
+    single: dict[str, Sighting] = {}
     for layer in range(1, step.network.depth + 1):
         for kind in ("W", "b"):
             key = f"{kind}{layer}"
