@@ -64,7 +64,7 @@ class EquationChecker:
         found = flaws(self._network, step.tensors, m, self._dtype)
         unsound = {flaw.quantity for flaw in found}
         self._operands = operands = Operands({**step.tensors, "X": X, "Y": Y}, self._operands)
-        context = context_of(self._network, self._dtype, m)
+        context = context_of(self._network, self._dtype, m, step=step.index)
         checks, unchecked = [], []
         with single_threaded_blas(), np.errstate(all="ignore"):
             for equation in equations(self._network):
@@ -106,10 +106,12 @@ def diagnosed(
     return replace(check, explanations=found, message=f"{check.message}; {said}" if said else check.message)
 
 
-def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta") -> Context:
-    """The numbers of a batch of ``m``; slope, step size and λ as rounded in the format."""
+def context_of(
+    network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta", step: int = 0
+) -> Context:
+    """The numbers of a batch of ``m`` in a step; slope, step size and λ as rounded in the format."""
     kind, divisor = np.dtype(dtype).type, network.divisor(m)
-    step_size = network.step_size(m) / (divisor if averaged_in == "update" else 1)
+    step_size = network.step_size(m, step) / (divisor if averaged_in == "update" else 1)
     return Context(
         divisor,
         float(kind(network.slope)),
@@ -118,6 +120,9 @@ def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str 
         network.half,
         averaged_in != "delta",
         float(kind(network.weight_decay)),
+        network.optimizer,
+        step + 1,
+        format_of(dtype).unit_roundoff,
     )
 
 
