@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.optimizer import is_state
 from backproof.replicas import Replicas, first
 from backproof.training import Step
 
@@ -25,7 +26,10 @@ Array = NDArray[Any]
 
 
 class Continuity:
-    """Checks that each step begins where the one before it ended, and the first one at the initial parameters."""
+    """Checks that each step begins where the one before it ended, and the first one at the initial parameters.
+
+    What an optimizer keeps is held to the same; it starts at zero.
+    """
 
     def __init__(self, initial: Mapping[str, Array]) -> None:
         self._names = tuple(initial)
@@ -37,9 +41,10 @@ class Continuity:
         broken = []
         if step.index != self._index:
             broken.append(f"step {step.index} follows step {self._index - 1}")
-        origin = "the initial parameters" if step.index == 0 else f"step {self._index - 1}"
         for name, expected in self._expected.items():
             array = step.tensors.get(name)
+            initial = "an optimizer's first state" if is_state(name) else "the initial parameters"
+            origin = initial if step.index == 0 else f"step {self._index - 1}"
             if array is not None and not _identical(array, expected):
                 broken.append(f"{name} at the start of step {step.index} is not what {origin} left")
         self._expected = {
@@ -78,23 +83,23 @@ def free_run(replicas: Replicas) -> Iterator[FreeStep]:
     would hold every array of its last one.
     """
     truth, reference = replicas.truth, replicas.reference
-    initial = after = truth.parameters
-    own = [replicas.training.parameters for _ in replicas.permutations]
+    initial, after = truth.parameters, truth.start
+    own = [replicas.training.start for _ in replicas.permutations]
     for number, batch in enumerate(truth.batches):
-        step = first(reference.record(replace(truth, parameters=after, batches=(batch,))))
+        step = first(reference.record(truth.at(number, after, batch)))
         after, loss = after_update(step), float(step.tensors["loss"])
         del step
-        travelled = _norm({name: array - initial[name] for name, array in after.items()})
-        here = FreeStep(after, travelled, 0.0, loss)
+        travelled = _norm({name: after[name] - array for name, array in initial.items()})
+        here = FreeStep({name: after[name] for name in initial}, travelled, 0.0, loss)
         for place, permuted in enumerate(replicas.permutations):
-            run = permuted.one_step(own[place], permuted.batches[number]).run(reference)
+            run = permuted.one_step(own[place], permuted.batches[number], number).run(reference)
             own[place] = {name: permuted.undo(name, array) for name, array in after_update(first(run)).items()}
             del run
         yield replace(here, envelope=max(map(here.distance, own)))
 
 
 def after_update(step: Step) -> dict[str, Array]:
-    """The parameters that a step ends with, by their plain names."""
+    """The parameters that a step ends with, and what the optimizer keeps, by their plain names."""
     return {name.removesuffix("_next"): array for name, array in step.tensors.items() if name.endswith("_next")}
 
 
