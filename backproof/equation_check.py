@@ -106,9 +106,7 @@ def diagnosed(
     return replace(check, explanations=found, message=f"{check.message}; {said}" if said else check.message)
 
 
-def context_of(
-    network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta", step: int = 0
-) -> Context:
+def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta", step: int = 0) -> Context:
     """The numbers of a batch of ``m`` in a step; slope, step size and λ as rounded in the format."""
     kind, divisor = np.dtype(dtype).type, network.divisor(m)
     step_size = network.step_size(m, step) / (divisor if averaged_in == "update" else 1)
