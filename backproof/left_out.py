@@ -45,7 +45,7 @@ def _updated(network: Network, tensors: Tensors, parameter: str, gradient: Array
     context = context_of(network, np.dtype(np.float64), tensors["Z1"].shape[1], step=step)
     for equation in equations(network):
         rule, after = equation.rule, equation.target
-        if not isinstance(rule, Elementwise) or f"d{parameter}" not in rule.operands and f"{parameter}_next" != after:
+        if not isinstance(rule, Elementwise) or (f"d{parameter}" not in rule.operands and f"{parameter}_next" != after):
             continue
         operands = [values.get(name, tensors.get(name)) for name in rule.operands]
         wide = [np.asarray(array, np.float64) for array in operands]

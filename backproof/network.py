@@ -234,8 +234,8 @@ class Network:
 
 def _tables(network: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The optimizer and the schedule of a network's table, where it has them."""
-    kinds = {"optimizer": Optimizer, "schedule": Schedule}
+    made = {"optimizer": Optimizer.from_dict, "schedule": Schedule.from_dict}
     try:
-        return {key: kind.from_dict(values[key]) for key, kind in kinds.items() if key in values}
+        return {key: make(values[key]) for key, make in made.items() if key in values}
     except BackproofError as error:
         raise BackproofError(f"network {network!r}: {error}") from error

@@ -3,8 +3,8 @@
 A unit counts every rounding of the longest of the evaluation orders that are in use, each at the size of what is
 rounded, so that to first order an honest result is off by one unit at most: PyTorch's ``lerp``, ``addcmul`` and
 ``addcdiv`` in the order of ``torch.optim`` (plain, foreach and fused), optax's, and the textbook's. A fused
-multiply-add rounds once where two are counted. The budget is 1.5 units, as for gradient descent. Constants (β, ε, λ) are
-the specification's own, in float64, and count as rounded once where they are used; the step size is rounded already.
+multiply-add rounds once where two are counted. The budget is 1.5 units, as for gradient descent. Constants (β, ε, λ)
+are the specification's, in float64, and count as rounded once where they are used; the step size is rounded already.
 ``docs/rounding.md`` has what was measured.
 
 ``g`` is the gradient, ``dW + λ W`` where the decay is coupled, and errs by ``2 |λ W| + |g|`` then: λ, the product, the

@@ -68,9 +68,9 @@ class Settings:
         Raises:
             BackproofError: for a learning rate that is none.
         """
-        asked = {} if self.optimizer is None else {"optimizer": Optimizer(self.optimizer)}
-        rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
-        return replace(network, **asked, **rate)
+        optimizer = network.optimizer if self.optimizer is None else Optimizer(self.optimizer)
+        rate = network.learning_rate if self.learning_rate is None else self.learning_rate
+        return replace(network, optimizer=optimizer, learning_rate=rate)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what was left to the networks goes unsaid."""

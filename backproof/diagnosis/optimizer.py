@@ -133,7 +133,7 @@ def _of_descent(case: Case, name: str, W: Array, g: Array) -> Iterator[Candidate
     else:
         yield Candidate("nesterov", f"the step looks ahead: {name} − α·(g + μ·v)", W - alpha * (g + mu * v))
     yield Candidate("state-before-update", f"the velocity is that before the step: {name} − α·v", W - alpha * old)
-    yield Candidate("state-before-update", f"it looks ahead along v before the step", W - alpha * (g + mu * old))
+    yield Candidate("state-before-update", "it looks ahead along v before the step", W - alpha * (g + mu * old))
     yield Candidate("momentum-missing", f"the step is along the gradient: {name} − α·g", W - alpha * g)
 
 
