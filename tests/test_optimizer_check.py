@@ -124,10 +124,12 @@ def passed_at_the_kink(here, samples):
 @every_optimizer
 def test_samples_at_a_kink_are_left_out_of_the_update(name):
     """Samples of zeros lie exactly on the kink: with either derivative there the update agrees, state and all."""
-    network = replace(BY_NAME["two_layer"], optimizer=Optimizer(name, weight_decay=0.1), learning_rate=0.01)
+    damped = {"epsilon": 1e-2} if "epsilon" in KEYS[name] else {}  # else the first step is the gradient's sign alone
+    optimizer = Optimizer(name, weight_decay=0.1, **damped)
+    network = replace(BY_NAME["two_layer"], optimizer=optimizer, learning_rate=0.01)
     here = training(network, 40)
     X = np.where(np.arange(40) < 5, 0, here.X).astype(np.float32)
-    here = replace(here, X=X)
+    here = replace(here, X=X, parameters={**here.parameters, "b1": np.zeros_like(here.parameters["b1"])})
     step, checker = passed_at_the_kink(here, slice(0, 5)), AgreementChecker(Replicas(here, reference))
     (honest,) = reference.record(here)
     assert not np.allclose(step.tensors["b1_next"], honest.tensors["b1_next"], rtol=1e-3)

@@ -54,7 +54,7 @@ def test_a_wrong_optimizer_is_found_and_named(wrong, dtype, monkeypatch):
     assert wrong.target in explained, [str(finding) for finding in failing[:4]]
     best = [e for e in explained[wrong.target] if e.assumed == explained[wrong.target][0].assumed]
     names = [e.name for e in best]
-    assert wrong.name == names[0] or (wrong.name, dtype) in TIED and wrong.name in names, best
+    assert wrong.name == names[0] or ((wrong.name, dtype) in TIED and wrong.name in names), best
 
 
 def test_a_right_optimizer_is_not(monkeypatch):
