@@ -45,7 +45,7 @@ class Optimizer:
 
     Attributes:
         name: one of :data:`KEYS`.
-        momentum: μ of momentum and nesterov; no dampening.
+        momentum: μ of momentum and nesterov, above 0; no dampening.
         betas: β₁ and β₂ of adam and adamw.
         decay: ρ of rmsprop (``alpha`` in PyTorch, ``decay`` in optax).
         epsilon: ε of adam, adamw and rmsprop; at least 1e-30.
@@ -77,6 +77,8 @@ class Optimizer:
         for key, rate in (("momentum", self.momentum), ("decay", self.decay), *(("beta", b) for b in self.betas)):
             if not 0 <= rate < 1:
                 self._fail(f"{key} must be at least 0 and below 1, not {rate}")
+        if "momentum" in KEYS[self.name] and not self.momentum:
+            self._fail("momentum must be above 0; without it the optimizer is sgd")  # PyTorch then keeps no velocity
         if not SMALLEST_EPSILON <= self.epsilon < 1:
             self._fail(f"epsilon must be at least {SMALLEST_EPSILON:g} and below 1, not {self.epsilon}")
         if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):

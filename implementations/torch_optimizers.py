@@ -25,15 +25,14 @@ def optimizer_of(network: Network, parameters: Iterable[nn.Parameter]) -> torch.
         BackproofError: for one that ``torch.optim`` has not.
     """
     said, rate = network.optimizer, network.learning_rate
-    if said.epsilon_inside and "epsilon" in said.to_dict():
+    if said.epsilon_inside:
         raise BackproofError(
             f"{network.name}: torch.optim's {said.name} has no ε inside the root; set epsilon_inside = false, "
             "or leave the implementation out"
         )
     if said.name in ("sgd", "momentum", "nesterov"):
-        momentum, ahead = (0.0 if said.name == "sgd" else said.momentum), said.name == "nesterov"
-        if ahead and not momentum:
-            raise BackproofError(f"{network.name}: torch.optim's nesterov needs a momentum above 0; set it, or use sgd")
+        momentum = 0.0 if said.name == "sgd" else said.momentum
+        ahead = said.name == "nesterov"
         return torch.optim.SGD(parameters, rate, momentum, weight_decay=said.coupled, nesterov=ahead)
     if said.name == "rmsprop":
         return torch.optim.RMSprop(parameters, rate, said.decay, said.epsilon, said.coupled)
@@ -47,8 +46,5 @@ def kept(network: Network, optimizer: torch.optim.Optimizer, named: dict[str, nn
     for name, parameter in named.items():
         for state in network.optimizer.state(name):
             key = "square_avg" if network.optimizer.name == "rmsprop" else KEPT[state[0]]
-            # Without momentum torch.optim.SGD keeps no buffer: v is then the gradient alone.
-            found[state] = optimizer.state[parameter].get(key, None)
-            if found[state] is None:
-                found[state] = torch.zeros_like(parameter)
+            found[state] = optimizer.state[parameter].get(key, torch.zeros_like(parameter))
     return found

@@ -49,6 +49,7 @@ BAD = {
     "beta nan": ({"name": "adam", "betas": [float("nan"), 0.9]}, "beta must be at least 0 and below 1"),
     "one beta": ({"name": "adam", "betas": [0.9]}, "betas must be two numbers"),
     "momentum": ({"name": "momentum", "momentum": 1.5}, "momentum must be at least 0 and below 1, not 1.5"),
+    "no momentum": ({"name": "nesterov", "momentum": 0.0}, "momentum must be above 0; without it the optimizer is sgd"),
     "decay": ({"name": "rmsprop", "decay": -0.1}, "decay must be at least 0"),
     "weight decay": ({"name": "sgd", "weight_decay": -1.0}, "weight_decay must be finite and not negative"),
     "another's": ({"name": "sgd", "betas": [0.9, 0.99]}, "it has no betas; it has weight_decay"),
