@@ -236,3 +236,5 @@ def _settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, metavar="N", help="default: all samples in one batch")
     command.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and batches; default: 0")
+    command.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, adam, ...; default: each network's own")
+    command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: each network's own")

@@ -213,4 +213,7 @@ def report(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed)
+    return Settings(
+        options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed,
+        options.optimizer, options.learning_rate,
+    )  # fmt: skip

@@ -35,8 +35,8 @@ def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
         seed: of the signs.
     """
     generator, fmt = np.random.default_rng(seed), format_of(np.dtype(dtype))
-    context = context_of(truth.network, np.dtype(dtype), truth.samples)
-    tensors: dict[str, Array] = {**truth.parameters, "X": truth.X, "Y": truth.Y}
+    context = context_of(truth.network, np.dtype(dtype), truth.samples, step=truth.first)
+    tensors: dict[str, Array] = {**truth.start, "X": truth.X, "Y": truth.Y}
     shapes = truth.network.shapes(truth.samples)
     with np.errstate(all="ignore"):
         for equation in equations(truth.network):

@@ -29,7 +29,7 @@ def check_elementwise(
     shape = operands.recorded(equation.target).shape
     if not shape:
         return _loss(equation, rule, operands, fmt, context, step)
-    keep_columns = rule.formula in ("gradient_descent", "decayed_descent")
+    keep_columns = equation.target.endswith("_next")
 
     def judge(block: slice) -> tuple[Residuals, float]:
         recorded = operands.columns(equation.target, block)

@@ -74,7 +74,7 @@ class EquationChecker:
         """Structure first, then every equation whose target and operands are sound, in order of computation."""
         m = X.shape[1]
         self._operands = operands = Operands({**step.tensors, "X": X, "Y": Y}, self._operands)
-        context = context_of(self._network, self._dtype, m)
+        context = context_of(self._network, self._dtype, m, step=step.index)
         passed = self._sketched(step, operands, context, m)
         if len(passed) == len(self._equations):
             return StepChecks(step.index, [], [], [], passed)
@@ -130,10 +130,10 @@ def diagnosed(
     return replace(check, explanations=found, message=f"{check.message}; {said}" if said else check.message)
 
 
-def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta") -> Context:
-    """The numbers of a batch of ``m``; slope, step size and λ as rounded in the format."""
+def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta", step: int = 0) -> Context:
+    """The numbers of a batch of ``m`` in a step; slope, step size and λ as rounded in the format."""
     kind, divisor = np.dtype(dtype).type, network.divisor(m)
-    step_size = network.step_size(m) / (divisor if averaged_in == "update" else 1)
+    step_size = network.step_size(m, step) / (divisor if averaged_in == "update" else 1)
     return Context(
         divisor,
         float(kind(network.slope)),
@@ -142,6 +142,9 @@ def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str 
         network.half,
         averaged_in != "delta",
         float(kind(network.weight_decay)),
+        network.optimizer,
+        step + 1,
+        format_of(dtype).unit_roundoff,
     )
 
 

@@ -74,7 +74,7 @@ class Judge:
         self._expected_steps = steps
         self._equations = EquationChecker(training.network, training.dtype)
         self._agreement = None if replicas is None else AgreementChecker(replicas)
-        self._continuity = Continuity(training.parameters)
+        self._continuity = Continuity(training.start)
         self.batches = Batches()
         self.equations = {e.target: EquationEvidence(e.text) for e in equations(training.network)}
         sizes = training.network.sizes

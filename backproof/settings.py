@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from backproof import data
 from backproof.errors import BackproofError
 from backproof.network import Network
+from backproof.optimizer import Optimizer
 from backproof.training import Array, Reference, Training
 
 MOST_STEPS = 10_000_000
@@ -27,6 +29,9 @@ class Settings:
         batch_size: samples in a step; None for all of them.
         dtype: ``float32`` or ``float64``.
         seed: of the initial parameters and of the shuffling; 0 to 2^63 - 1.
+        optimizer: a name, with the constants that it has by default, in the place of each network's own; None to keep
+            those.
+        learning_rate: in the place of each network's own; None to keep those.
 
     Raises:
         BackproofError: for a value outside these.
@@ -38,6 +43,8 @@ class Settings:
     batch_size: int | None = None
     dtype: str = "float32"
     seed: int = 0
+    optimizer: str | None = None
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "samples", "batch_size"):
@@ -52,10 +59,28 @@ class Settings:
             raise BackproofError(f"--seed must be at least 0, not {self.seed}")
         if self.dtype not in ("float32", "float64"):
             raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32 or float64")
+        if self.optimizer is not None:
+            Optimizer(self.optimizer)
+
+    def applied(self, network: Network) -> Network:
+        """The network with the optimizer and the learning rate that were asked for.
+
+        Raises:
+            BackproofError: for a learning rate that is none.
+        """
+        optimizer = network.optimizer if self.optimizer is None else Optimizer(self.optimizer)
+        rate = network.learning_rate if self.learning_rate is None else self.learning_rate
+        return replace(network, optimizer=optimizer, learning_rate=rate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; what was left to the networks goes unsaid."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if v is not None or k not in ("optimizer", "learning_rate")}
 
 
 def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
     """The training that every implementation of one network is given; its arrays are read-only, for all share them."""
+    network = settings.applied(network)
     X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
     parameters = reference.initial_parameters(network, settings.seed, settings.dtype)
     for array in (X, Y, *parameters.values()):

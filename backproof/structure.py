@@ -35,7 +35,11 @@ def flaws(network: Network, tensors: Mapping[str, Array], m: int, dtype: np.dtyp
     Each quantity has at most one flaw: missing, unexpected, of another shape, of another dtype, or not finite.
     """
     shapes = network.shapes(m)
-    order = [*network.parameter_shapes(), *(equation.target for equation in equations(network))]
+    order = [
+        *network.parameter_shapes(),
+        *network.state_shapes(),
+        *(equation.target for equation in equations(network)),
+    ]
     found = [flaw for name in order if (flaw := _flaw(name, tensors.get(name), shapes[name], dtype))]
     extra = sorted(set(tensors) - set(shapes))
     return found + [Flaw(name, "unexpected", f"{name} is not a quantity of {network.name}") for name in extra]

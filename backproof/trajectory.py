@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.optimizer import is_state
 from backproof.parallel import BLOCK, single_threaded_blas
 from backproof.replicas import Replicas, first
 from backproof.training import Step, Training
@@ -27,7 +28,10 @@ Array = NDArray[Any]
 
 
 class Continuity:
-    """Checks that each step begins where the one before it ended, and the first one at the initial parameters."""
+    """Checks that each step begins where the one before it ended, and the first one at the initial parameters.
+
+    What an optimizer keeps is held to the same; it starts at zero.
+    """
 
     def __init__(self, initial: Mapping[str, Array]) -> None:
         self._names = tuple(initial)
@@ -39,9 +43,10 @@ class Continuity:
         broken = []
         if step.index != self._index:
             broken.append(f"step {step.index} follows step {self._index - 1}")
-        origin = "the initial parameters" if step.index == 0 else f"step {self._index - 1}"
         for name, expected in self._expected.items():
             array = step.tensors.get(name)
+            initial = "an optimizer's first state" if is_state(name) else "the initial parameters"
+            origin = initial if step.index == 0 else f"step {self._index - 1}"
             if array is not None and not _identical(array, expected):
                 broken.append(f"{name} at the start of step {step.index} is not what {origin} left")
         self._expected = {
@@ -87,21 +92,21 @@ def free_run(replicas: Replicas, kinks: bool = False) -> Iterator[FreeStep]:
         kinks: keep each step's Z of the layers with a kink, for :mod:`backproof.flips`.
     """
     reference, layers = replicas.reference, replicas.training.network.kinked if kinks else ()
-    initial = after = replicas.truth.parameters
-    own = [replicas.training.parameters for _ in replicas.permutations]
-    for batch in replicas.training.batches:
+    initial, after = replicas.truth.parameters, replicas.truth.start
+    own = [replicas.training.start for _ in replicas.permutations]
+    for number, batch in enumerate(replicas.training.batches):
         here = replicas.of_batch(batch)
         with _threads(here.training):
-            step = first(reference.record(replace(here.truth, parameters=after, batches=(None,))))
+            step = first(reference.record(here.truth.at(number, after)))
         after, loss = after_update(step), float(step.tensors["loss"])
         kinked = {f"Z{layer}": step.tensors[f"Z{layer}"] for layer in layers}
         spread = dict.fromkeys(kinked, 0.0)
         del step
-        travelled = _norm({name: array - initial[name] for name, array in after.items()})
-        free = FreeStep(after, travelled, 0.0, loss, kinked, spread)
+        travelled = _norm({name: after[name] - array for name, array in initial.items()})
+        free = FreeStep({name: after[name] for name in initial}, travelled, 0.0, loss, kinked, spread)
         for place, permuted in enumerate(here.permutations):
             with _threads(here.training):
-                run = first(permuted.one_step(own[place]).run(reference))
+                run = first(permuted.one_step(own[place], step=number).run(reference))
             own[place] = {name: permuted.undo(name, array) for name, array in after_update(run).items()}
             for name, Z in kinked.items():
                 spread[name] = max(spread[name], float(np.abs(permuted.undo(name, run.tensors[name]) - Z).max()))
@@ -116,7 +121,7 @@ def _threads(training: Training) -> AbstractContextManager[None]:
 
 
 def after_update(step: Step) -> dict[str, Array]:
-    """The parameters that a step ends with, by their plain names."""
+    """The parameters that a step ends with, and what the optimizer keeps, by their plain names."""
     return {name.removesuffix("_next"): array for name, array in step.tensors.items() if name.endswith("_next")}
 
 

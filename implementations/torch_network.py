@@ -1,4 +1,4 @@
-"""The network in PyTorch: ``nn.Linear`` layers, autograd, ``torch.optim.SGD``. A witness beside the reference.
+"""The network in PyTorch: ``nn.Linear`` layers, autograd, ``torch.optim``. A witness beside the reference.
 
 Every gradient comes from ``Tensor.backward``; nothing here knows a formula of backpropagation. Samples stand
 in rows (``A = g(A_prev W^T + b)``, W out x in), as PyTorch has them, and are transposed at the edge:
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
+from implementations.torch_optimizers import kept, optimizer_of
 
 __all__ = ["DenseNetwork", "device", "loss", "record", "threads", "train", "versions"]
 
@@ -131,15 +132,15 @@ def _batches(training: Training) -> Iterator[tuple[int, Array | None, Tensor, Te
             yield index, samples, X[rows], Y[rows]
 
 
-def _start(training: Training) -> tuple[DenseNetwork, torch.optim.SGD]:
+def _start(training: Training) -> tuple[DenseNetwork, torch.optim.Optimizer]:
     model = DenseNetwork(training.network, training.parameters)
-    return model, torch.optim.SGD(model.parameters(), lr=training.network.learning_rate)
+    return model, optimizer_of(training.network, model.parameters())
 
 
-def _descend(model: DenseNetwork, optimizer: torch.optim.SGD, value: Tensor, m: int) -> None:
+def _descend(model: DenseNetwork, optimizer: torch.optim.Optimizer, value: Tensor, m: int, index: int) -> None:
     """Differentiate the loss ``value`` of ``m`` samples and update; the gradients stay in ``.grad``."""
     for group in optimizer.param_groups:
-        group["lr"] = model.network.step_size(m)
+        group["lr"] = model.network.step_size(m, index)
     # None, not zeros: each step's gradients are new tensors, and those handed over earlier stay as they were.
     optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
@@ -164,6 +165,12 @@ def _snapshot(model: DenseNetwork) -> Parameters:
     return {name: _view(parameter).copy() for name, parameter in _named_parameters(model).items()}
 
 
+def _before_and_after(model: DenseNetwork, optimizer: torch.optim.Optimizer) -> Parameters:
+    """The parameters, and what the optimizer keeps of them."""
+    state = kept(model.network, optimizer, _named_parameters(model))
+    return _snapshot(model) | {name: _view(tensor).copy() for name, tensor in state.items()}
+
+
 def record(training: Training) -> Iterator[Step]:
     """Train, and yield every step in the canonical form: transposed views of what PyTorch held in rows.
 
@@ -172,14 +179,14 @@ def record(training: Training) -> Iterator[Step]:
     """
     network = training.network
     model, optimizer = _start(training)
-    before = _snapshot(model)
+    before = _before_and_after(model, optimizer)
     for index, samples, X, Y in _batches(training):
         observed: dict[str, Tensor] = {}
         value = objective(model, X, Y, observed)
         for tensor in observed.values():
             tensor.retain_grad()
-        _descend(model, optimizer, value, len(X))
-        after = _snapshot(model)
+        _descend(model, optimizer, value, len(X), index)
+        after = _before_and_after(model, optimizer)
         L = network.depth
         deltas = {f"d{name}": tensor.grad for name, tensor in observed.items() if name != f"A{L}" or not network.joint}
         if network.joint:
@@ -198,8 +205,8 @@ def train(training: Training) -> Parameters:
         IndexError: for a batch that asks for a sample that the data does not have.
     """
     model, optimizer = _start(training)
-    for _, _, X, Y in _batches(training):
-        _descend(model, optimizer, objective(model, X, Y), len(X))
+    for index, _, X, Y in _batches(training):
+        _descend(model, optimizer, objective(model, X, Y), len(X), index)
     return _snapshot(model)
 
 

@@ -23,9 +23,11 @@ REFERENCE = [name for name in MODULES if name.startswith("reference/")]
 OWN_FRAMEWORK = {
     "implementations/__init__.py": set(),
     "implementations/torch_network.py": {"torch"},
-    "implementations/jax_network.py": {"jax", "jaxlib"},
+    "implementations/jax_network.py": {"jax", "jaxlib", "optax"},
+    "implementations/torch_optimizers.py": {"torch"},
+    "implementations/jax_optimizers.py": {"jax", "optax"},
 }
-FRAMEWORKS = {"torch", "jax", "jaxlib", "sklearn", "scipy", "pooch", "tensorflow"}
+FRAMEWORKS = {"torch", "jax", "jaxlib", "optax", "sklearn", "scipy", "pooch", "tensorflow"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DEPENDENCIES = {re.split(r"\W", line)[0] for line in PROJECT["dependencies"]}
 """What the engine may count on: packages whose names are those of their modules."""
@@ -129,7 +131,7 @@ def test_reference_imports_numpy_and_the_engine(name):
 
 @pytest.mark.parametrize("name", OWN_FRAMEWORK)
 def test_an_implementation_imports_its_own_framework(name):
-    assert anywhere(name) <= {"numpy", "backproof"} | OWN_FRAMEWORK[name]
+    assert anywhere(name) <= {"numpy", "backproof", "implementations"} | OWN_FRAMEWORK[name]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(("tests/", "benchmarks/"))])

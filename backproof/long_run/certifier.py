@@ -93,9 +93,11 @@ class Certifier:
         self.certified += checked and found == self.found
         if "loss" in step.tensors:
             self.losses.append(float(step.tensors["loss"]))
-        self.final = after_update(step)
-        if free is not None and self.final.keys() == free.parameters.keys():
-            self._compare(step, free)
+        after = after_update(step)
+        if after.keys() >= self.final.keys():
+            self.final = {name: after[name] for name in self.final}
+            if free is not None:
+                self._compare(step, free)
 
     def _equations(self, step: Step) -> None:
         assert self._checker is not None

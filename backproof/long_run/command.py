@@ -58,7 +58,10 @@ def _settings(options: argparse.Namespace, network: Network, dataset: data.Datas
     """The settings of one network: epochs are turned into steps of its own data."""
 
     def settings(steps: int) -> Settings:
-        return Settings(options.data, options.samples, steps, options.batch_size, options.dtype, options.seed)
+        return Settings(
+            options.data, options.samples, steps, options.batch_size, options.dtype, options.seed,
+            options.optimizer, options.learning_rate,
+        )  # fmt: skip
 
     if options.steps is not None:
         return settings(options.steps)

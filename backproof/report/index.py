@@ -60,12 +60,17 @@ def terminal(summary: Json) -> str:
     return f"{plain(list(rows(summary)), HEADERS)}\n\n{sentence(summary)}"
 
 
+ASKED = ("optimizer", "learning_rate")
+"""Settings that are said only where they were asked for."""
+
+
 def page(summary: Json) -> str:
     """``README.md``: the verdict, the table, how to read a line of it, settings and versions, links to the layers."""
     settings, where = summary["settings"], summary["environment"]
     samples = "every sample" if settings["samples"] is None else f"{settings['samples']} samples"
     batch = "in one batch" if settings["batch_size"] is None else f"in batches of {settings['batch_size']}"
     training = f"{settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}"
+    training += "".join(f", {key.replace('_', ' ')} {settings[key]}" for key in ASKED if key in settings)
     parts = [
         TITLE.strip(),
         f"**{text(sentence(summary))}**",

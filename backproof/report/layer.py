@@ -170,7 +170,7 @@ def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
     yield "\n".join(lines) or "Nothing: every equation was judged on every element."
 
 
-ORDER = ("Z", "A", "loss", "dA", "dZ", "dW", "db", "W", "b")
+ORDER = ("Z", "A", "loss", "dA", "dZ", "dW", "db", "vW", "mW", "sW", "W", "vb", "mb", "sb", "b")
 
 
 def _in_order(entries: Json) -> list[tuple[str, Any]]:
