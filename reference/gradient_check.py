@@ -60,7 +60,8 @@ def loss_rounding(network: Network, parameters: Mapping[str, Array], X: Array, Y
     ``E_l = |W| E_{l-1} + (K + 4) u (|W| |A| + |b|) + 8 u |A_l|``, K the inner dimension; K + 1 roundings are the
     product's and the bias's, three more the update's by which a perturbed Z is made of the unperturbed one; 8 u for a
     library function good to 4 units in the last place. The loss of a sample changes by at most
-    ``sum |a - y| E <= 2 max E`` (cross-entropy) or by ``sum E`` (binary); its own operations add ``(2 n + 32) u (1 + max |z|)``. A loss of the
+    ``sum |a - y| E <= 2 max E`` (cross-entropy) or by ``sum E`` (binary); its own operations add
+    ``(2 n + 32) u (1 + max |z|)``. A loss of the
     output A changes by ``sum |dA| E_A``, E_A having the output activation's error (of softmax, as a share of a,
     ``2 max E + (2 n + 8) u (1 + max |z|)`` at most), and its own operations add ``4 u (1 + |dA|)`` an element. The sum
     over all terms and the division add ``(terms + 1) u |f|``, the penalty another u for each weight.
