@@ -20,9 +20,10 @@ What exceeds the limit is no verdict: the equation is then judged densely.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from operator import add
 from typing import Any
 
@@ -63,10 +64,17 @@ class Residuals:
         """Target -> its largest residual in units; NaN where one is not a number."""
         starts = np.cumsum([0, *map(len, self._errors[:-1])])
         ratios = np.abs(np.concatenate(self._errors)).max(axis=1) / np.concatenate(self._units)
-        found: dict[str, float] = {}
-        for target, ratio in zip(self._targets, np.maximum.reduceat(ratios, starts).tolist(), strict=True):
-            found[target] = max(found.get(target, 0.0), ratio) if ratio == ratio else ratio
-        return found
+        return worst(zip(self._targets, np.maximum.reduceat(ratios, starts).tolist(), strict=True))
+
+
+def worst(found: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The largest number of each target; NaN where one of them is. (For a few numbers NumPy's own maximum is slow.)"""
+    largest: dict[str, float] = {}
+    for target, ratio in found:
+        before = largest.setdefault(target, ratio)
+        if before == before and not ratio <= before:
+            largest[target] = ratio
+    return largest
 
 
 @dataclass(frozen=True)
@@ -127,10 +135,8 @@ class ProductSketch:
                 self._sum(equation.target, rule, sums, residuals)
             else:
                 self._rows(equation.target, rule, sums, residuals)
-        found = [residuals.largest(), *(columns for _, columns in parts)]
-        return {
-            e.target: float(np.max([f[e.target] for f in found if e.target in f])) / LIMIT for e, _ in self._products
-        }
+        found = (residuals.largest(), *(columns for _, columns in parts))
+        return {target: ratio / LIMIT for target, ratio in worst(chain(*(each.items() for each in found))).items()}
 
     def _array(self, name: str, block: slice = slice(None)) -> Array:
         return np.asarray(self._tensors[name][:, block], self._dtype)
@@ -160,7 +166,7 @@ class ProductSketch:
         """Sums over some blocks, and of each product ``C = M·Q`` the largest column, in units."""
         found = [self._block(block) for block in blocks]
         sums = {name: reduce(add, (each[name] for each, _ in found)) for name in self._roles}
-        return sums, {target: float(np.max([columns[target] for _, columns in found])) for target in self._columns}
+        return sums, worst(chain(*(columns.items() for _, columns in found)))
 
     def _block(self, block: slice) -> tuple[dict[str, Sums], dict[str, float]]:
         arrays = {name: self._array(name, block) for name in self._roles}
@@ -201,8 +207,7 @@ class ProductSketch:
     def _total(self, target: str, left: Sums, residuals: Residuals) -> None:
         """``C - L·1``: one number for each row, which is looked at as it is."""
         error = self._array(target)[:, 0] - left.ones
-        errors = np.broadcast_to(error[:, None], (len(error), VECTORS))
-        residuals.add(target, errors, self._u * np.sqrt(left.squares * self._m) + self._tau)
+        residuals.add(target, error[:, None] + np.zeros(VECTORS), self._u * np.sqrt(left.squares * self._m) + self._tau)
 
     def _pair(self, sums: Sums, name: str, target: str) -> Array:
         place = 1 + [t for t, _ in self._roles[name].partners].index(target)
