@@ -132,7 +132,7 @@ def compact(content: Json) -> bytes:
 
     def mark(value: Any) -> Any:
         if isinstance(value, list):
-            marks.append(json.dumps(value, allow_nan=False))
+            marks.append(json.dumps(value, sort_keys=True, allow_nan=False))
             return f"\0{len(marks) - 1}"
         return {key: mark(item) for key, item in value.items()} if isinstance(value, dict) else value
 
