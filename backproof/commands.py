@@ -180,8 +180,15 @@ def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()
     folder = options.output or (config.root / "reports" if config else Path("reports"))
+    if options.single_file and not options.html:
+        raise BackproofError("--single-file goes with --html")
     try:
-        summary = render(folder)
+        if options.html:
+            from backproof.report.html import command
+
+            summary, page = command.render(folder, options.single_file)
+        else:
+            summary, page = render(folder), folder / store.INDEX
         table = index.terminal(summary)
     # Whatever another process or an editor left out of the evidence shows up as one of these, wherever it is missed.
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
@@ -190,7 +197,7 @@ def report(options: argparse.Namespace) -> int:
             f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again"
         ) from error
     print(table)
-    print(f"\nA report for each layer: {folder / store.INDEX}")
+    print(f"\nA report for each layer: {page}")
     return 0 if summary["verdict"] == "rounding" else 1
 
 
