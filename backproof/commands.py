@@ -13,6 +13,7 @@ from backproof import verify as verification
 from backproof.compare import compare_recordings
 from backproof.config import Config, find, require
 from backproof.errors import BackproofError
+from backproof.gate.shown import shown
 from backproof.judge import Judge
 from backproof.network import Network
 from backproof.recorded import recorded
@@ -192,7 +193,7 @@ def report(options: argparse.Namespace) -> int:
         table = index.terminal(summary)
     # Whatever another process or an editor left out of the evidence shows up as one of these, wherever it is missed.
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = shown(f"{type(error).__name__}: {error}")
         raise BackproofError(
             f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again"
         ) from error

@@ -50,8 +50,8 @@ def svg(lines: Sequence[Line], title: str, label: str, log: bool, salt: str) -> 
         warnings.simplefilter("ignore")  # of names in a script that the font has no letters for: the browser has
         figure = Figure(figsize=(6.2, 2.7), layout="constrained")
         axes: Any = figure.subplots()
-        for n, line in enumerate(lines):
-            _draw(axes, line, n)
+        for n, line in enumerate(sorted(lines, key=lambda line: not line.reference)):
+            _draw(axes, line, n - sum(line.reference for line in lines))
         _frame(axes, label, log and any(value and value > 0 for line in lines for value in line.values))
         raw = StringIO()
         figure.savefig(raw, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
@@ -71,7 +71,13 @@ def _draw(axes: Any, line: Line, n: int) -> None:
 
 def _frame(axes: Any, label: str, log: bool) -> None:
     if log:
+        from matplotlib.ticker import FuncFormatter, NullFormatter
+
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        plain = FuncFormatter(lambda value, _: f"{value:.3g}")
+        axes.yaxis.set_major_formatter(plain)
+        axes.yaxis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
     axes.set_xlabel("step", color=INK)
     axes.set_ylabel(label, color=INK)
     axes.tick_params(colors=INK, which="both")

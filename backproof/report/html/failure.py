@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backproof.evidence import Json
-from backproof.report.html import advice
-
-LIMIT = 100
-"""Failures that a page tells of."""
+from backproof.report.html import advice, element, mathml
+from backproof.report.html.element import Element
 
 
 @dataclass(frozen=True)
@@ -17,10 +15,13 @@ class Failure:
     """One quantity of one run that is not within rounding.
 
     Attributes:
-        headline: the mistake by name where one explains it, else what was measured.
+        named: whether a mistake explains it.
+        headline: that mistake, or what does not hold.
         measured: what was measured.
         others: further mistakes that the same numbers would fit.
-        steps: in how many steps it was found.
+        steps: in how many steps it was found, as words.
+        equation: as MathML; empty where no equation was judged.
+        worst: the element that used most of its budget; None there.
         now: what to do.
     """
 
@@ -31,38 +32,68 @@ class Failure:
     kind: str
     verdict: str
     step: int
-    steps: int
+    steps: str
+    named: bool
     headline: str
     measured: str
     others: tuple[str, ...]
     now: str
-
-    @property
-    def named(self) -> bool:
-        """Whether a mistake explains it."""
-        return self.headline != self.measured
+    equation: str
+    worst: Element | None
 
 
 def failures(network: str, facts: Json) -> list[Failure]:
     """All failures of all runs of one network, in the order of discovery: a run's first is its cause."""
-    return [failure for by, run in facts["implementations"].items() for failure in _of_run(network, by, run)]
+    return [failure for by, run in facts["implementations"].items() for failure in _of_run(network, by, run, facts)]
 
 
-def _of_run(network: str, by: str, run: Json) -> Iterator[Failure]:
+def _of_run(network: str, by: str, run: Json, facts: Json) -> Iterator[Failure]:
     found: dict[tuple[str, str], list[Json]] = {}
     for finding in run["findings"]:
         found.setdefault((str(finding["kind"]), str(finding["quantity"])), []).append(finding)
     for (kind, quantity), same in found.items():
-        first = same[0]
+        first, several = same[0], "at least " if int(run["findings_in_all"]) > len(run["findings"]) else ""
         explanations = [str(explanation["sentence"]) for explanation in first.get("explanations", ())]
-        measured = str(first["message"])
-        if explanations:
-            measured = measured.removeprefix(explanations[0]).strip()
-            measured = measured[1:-1] if measured.startswith("(") and measured.endswith(")") else measured
+        equation, worst = _equation(facts, int(first["layer"]), quantity, by) if kind == "equation" else ("", None)
+        measured = _without(str(first["message"]), explanations)
+        unnamed = HEADLINES.get(kind, "{q}: {m}").format(q=quantity, m=measured)
         yield Failure(
-            network, by, int(first["layer"]), quantity, kind, str(first["verdict"]), int(first["step"]), len(same),
-            explanations[0] if explanations else measured, measured, tuple(explanations[1:]), advice.of(first, by),
+            network, by, int(first["layer"]), quantity, kind, str(first["verdict"]), int(first["step"]),
+            f"{several}{len(same)} step{'s' if len(same) > 1 else ''}", bool(explanations),
+            _capital(explanations[0]) if explanations else unnamed,
+            measured, tuple(explanations[1:]), advice.of(first, by), equation, worst,
         )  # fmt: skip
+
+
+HEADLINES = {
+    "equation": "{q} is not what its operands give",
+    "agreement": "{q} is not what the float64 reference has",
+    "missing": "{q} is missing",
+    "coverage": "Nothing was compared",
+}
+"""What a failure is called that no known mistake explains."""
+
+
+def _without(message: str, explanations: list[str]) -> str:
+    """What was measured, without the explanation that is told before it."""
+    if not explanations:
+        return message
+    measured = message.removeprefix(explanations[0]).strip()
+    return measured[1:-1] if measured.startswith("(") and measured.endswith(")") else measured
+
+
+def _capital(sentence: str) -> str:
+    """With a capital first letter, if the first word is not a quantity: ``dZ2`` keeps its d."""
+    first = sentence.split(" ", 1)[0]
+    return sentence[:1].upper() + sentence[1:] if first.isalpha() and first.islower() else sentence
+
+
+def _equation(facts: Json, layer: int, quantity: str, by: str) -> tuple[str, Element | None]:
+    entry = facts["layers"][str(layer)]["equations"][quantity]
+    if by not in entry["by"]:
+        return mathml.equation(str(entry["text"]), block=True), None
+    worst = element.of(quantity, entry["by"][by]["worst"], entry["shape"], float(facts["unit_roundoff"]))
+    return mathml.equation(str(entry["text"]), block=True), worst
 
 
 def is_echo(failure: Failure, everything: list[Failure]) -> bool:

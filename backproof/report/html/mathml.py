@@ -9,15 +9,19 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from backproof.gate.shown import shown
+
 TOKEN = re.compile(r"\s*(?:(?P<name>[^\W\d_][A-Za-z0-9_]*)|(?P<number>\d+(?:\.\d+)?)|(?P<mark>[ᵀ²′])|(?P<operator>\S))")
 QUANTITY = re.compile(r"(d?)([WAZbXY])(\d*)(_next)?", re.ASCII)
 MARKS = {"ᵀ": "<mi mathvariant='normal'>T</mi>", "²": "<mn>2</mn>", "′": "<mo>′</mo>"}
 WORDS = ("over", "samples")
+LONGEST = 400
+"""Characters of an equation; those of a network have fewer than 100."""
 
 
 def equation(text: str, block: bool = False) -> str:
     """``<math>`` whose alternative text is ``text``; whatever ``text`` holds, it stays text."""
-    parts: list[str] = []
+    text, parts = shown(text, LONGEST), list[str]()
     for part, raises in _parts(text):
         if raises and parts:
             parts[-1] = f"<msup>{parts[-1]}{part}</msup>"
