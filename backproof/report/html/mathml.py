@@ -11,7 +11,7 @@ from html import escape
 
 from backproof.gate.shown import shown
 
-TOKEN = re.compile(r"\s*(?:(?P<name>[^\W\d_][A-Za-z0-9_]*)|(?P<number>\d+(?:\.\d+)?)|(?P<mark>[ᵀ²′])|(?P<operator>\S))")
+TOKEN = re.compile(r"\s*(?:(?P<mark>[ᵀ²′])|(?P<name>[^\W\d_][A-Za-z0-9_]*)|(?P<number>\d+(?:\.\d+)?)|(?P<operator>\S))")
 QUANTITY = re.compile(r"(d?)([WAZbXY])(\d*)(_next)?", re.ASCII)
 MARKS = {"ᵀ": "<mi mathvariant='normal'>T</mi>", "²": "<mn>2</mn>", "′": "<mo>′</mo>"}
 WORDS = ("over", "samples")
