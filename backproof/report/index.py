@@ -82,8 +82,7 @@ def page(summary: Json) -> str:
         "## Made with",
         markdown(list(_versions(where)), ["what", "version", "device", "threads"]),
         "`summary.json` holds the same facts for programs. `backproof verify` makes all of this anew; "
-        "`backproof report` renders it again from the evidence beside each page, and `backproof report --html` as "
-        "pages with pictures.",
+        "`backproof report` renders it again from the evidence beside each page, with --html as pages with pictures.",
     ]
     return "\n\n".join(parts) + "\n"
 
