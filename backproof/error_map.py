@@ -27,13 +27,15 @@ def empty(rows: int, columns: int) -> Array:
 def of_block(fraction: Array, start: int, columns: int) -> Array:
     """The map of a block of columns, which begins at column ``start`` of an array with ``columns`` of them."""
     whole = empty(len(fraction), columns)
+    places = (start + np.arange(fraction.shape[1])) * whole.shape[1] // columns
+    first = np.flatnonzero(np.diff(places, prepend=-1))
+    # Columns first: along them NumPy reduces ten times as fast, and few are left for the rows.
+    narrow = np.maximum.reduceat(fraction, first, axis=1)
     rows, parts = len(fraction), len(whole)
     if rows > parts:
         # The first row of each part: the least i with i * parts // rows == k.
-        fraction = np.maximum.reduceat(fraction, -(-np.arange(parts) * rows // parts), axis=0)
-    places = (start + np.arange(fraction.shape[1])) * whole.shape[1] // columns
-    first = np.flatnonzero(np.diff(places, prepend=-1))
-    whole[:, places[first]] = np.maximum.reduceat(fraction, first, axis=1)
+        narrow = np.maximum.reduceat(narrow, -(-np.arange(parts) * rows // parts), axis=0)
+    whole[:, places[first]] = narrow
     return whole
 
 
