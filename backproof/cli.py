@@ -169,6 +169,8 @@ def parser() -> argparse.ArgumentParser:
 
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
+    report.add_argument("--html", action="store_true", help="as pages for a browser, in DIR/html")
+    report.add_argument("--single-file", action="store_true", help="with --html: one file, DIR/report.html")
 
     diff = add("diff", "two runs side by side: what moved, by how many ULPs, where first; nothing is judged")
     diff.add_argument("old", type=Path, metavar="OLD", help="a recording, or the folder or summary.json of a verify")

@@ -12,6 +12,7 @@ from backproof import verify as verification
 from backproof.compare import compare_recordings
 from backproof.config import Config, find, require
 from backproof.errors import BackproofError
+from backproof.gate.shown import shown
 from backproof.judge import Judge
 from backproof.long_run.recorded import certify_recording
 from backproof.long_run.report import facts, terminal
@@ -198,17 +199,24 @@ def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()
     folder = options.output or (config.root / "reports" if config else Path("reports"))
+    if options.single_file and not options.html:
+        raise BackproofError("--single-file goes with --html")
     try:
-        summary = render(folder)
+        if options.html:
+            from backproof.report.html import command
+
+            summary, page = command.render(folder, options.single_file)
+        else:
+            summary, page = render(folder), folder / store.INDEX
         table = index.terminal(summary)
     # Whatever another process or an editor left out of the evidence shows up as one of these, wherever it is missed.
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = shown(f"{type(error).__name__}: {error}")
         raise BackproofError(
             f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again"
         ) from error
     print(table)
-    print(f"\nA report for each layer: {folder / store.INDEX}")
+    print(f"\nA report for each layer: {page}")
     return 0 if summary["verdict"] == "rounding" else 1
 
 

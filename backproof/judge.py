@@ -89,6 +89,7 @@ class Judge:
         self.uncompared: dict[str, int] = {}
         self.losses: list[float] = []
         self.distances: list[float] = []
+        self.used: list[float] = []
         self.steps = 0
 
     def consume(self, step: Step, free: FreeStep | None = None) -> None:
@@ -98,6 +99,7 @@ class Judge:
         self.steps += 1
         self.batches.add(X.shape[1], step.samples)
         self.findings += [self._flaw(flaw, step) for flaw in result.flaws]
+        self.used.append(max((c.residuals.fraction for c in result.checks if self._tells(c)), default=0.0))
         for check in result.checks:
             target = check.equation.target
             self.equations[target].add(check, step.samples)
@@ -109,6 +111,10 @@ class Judge:
             self._find(step.index, "parameters", "continuity", Verdict.BUG, message, 0)
         if not result.flaws:
             self._compare(step, free)
+
+    def _tells(self, check: Check) -> bool:
+        """A single rounding always comes close to its bound; a sum tells more, and so does whatever fails."""
+        return check.verdict is not Verdict.ROUNDING or check.equation.target in self._sums
 
     def _compare(self, step: Step, free: FreeStep | None) -> None:
         self.losses.append(float(step.tensors["loss"]))
@@ -198,6 +204,7 @@ class Judge:
             "agreement": None if quantity is None else {"quantity": quantity, "fraction": used[quantity]},
             "losses": [significant(loss, 8) for loss in self.losses],
             "distances": [significant(distance) for distance in self.distances],
+            "used_by_step": [significant(fraction) for fraction in self.used],
             "findings": [finding.to_json() for finding in self.findings[:FINDINGS]],
             "findings_in_all": len(self.findings),
         }  # fmt: skip
