@@ -11,6 +11,7 @@ from backproof.diagnosis import Explanation
 from backproof.equation_check import EquationChecker
 from backproof.equations import Product, equations
 from backproof.evidence import AgreementEvidence, EquationEvidence, Json, significant
+from backproof.flips import Flips
 from backproof.replicas import Replicas
 from backproof.structure import Flaw
 from backproof.training import Step, Training
@@ -89,6 +90,7 @@ class Judge:
         self.uncompared: dict[str, int] = {}
         self.losses: list[float] = []
         self.distances: list[float] = []
+        self.flips = Flips()
         self.used: list[float] = []
         self.steps = 0
 
@@ -120,6 +122,7 @@ class Judge:
         self.losses.append(float(step.tensors["loss"]))
         if free is not None:
             self.distances.append(free.distance(after_update(step)))
+            self.flips.add(step.index, step.tensors, step.samples, free)
         if self._agreement is None:
             return
         agreements = self._agreement.check(step)
@@ -204,6 +207,8 @@ class Judge:
             "agreement": None if quantity is None else {"quantity": quantity, "fraction": used[quantity]},
             "losses": [significant(loss, 8) for loss in self.losses],
             "distances": [significant(distance) for distance in self.distances],
+            "flips": self.flips.to_json(),
+            "flips_in_all": self.flips.count,
             "used_by_step": [significant(fraction) for fraction in self.used],
             "findings": [finding.to_json() for finding in self.findings[:FINDINGS]],
             "findings_in_all": len(self.findings),

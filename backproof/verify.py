@@ -56,7 +56,7 @@ def verify_network(
             for name, module in implementations.items()
             if recordings is not None
         }
-        for here in free_run(replicas):
+        for here in free_run(replicas, kinks=True):
             free.append((here.envelope, here.loss))
             for name, judge in judges.items():
                 _advance(judge, training, streams[name], writers.get(name), here)

@@ -215,11 +215,25 @@ def test_accuracy_counts_what_the_reference_gets_right(name: str) -> None:
     assert accuracy(network, here.parameters, here.X, Y) == pytest.approx(np.mean(right))
 
 
-def test_a_report_is_written_and_says_what_the_terminal_said(tmp_path: Any) -> None:
-    found: LongRun = train_together(long(steps=5), {"numpy": reference}, reference)
-    facts = report.facts(found, "sketch", 1, {"numpy": 0.5}, "training data")
+def test_a_report_is_written_and_says_what_the_terminal_said(tmp_path: Any, monkeypatch: Any) -> None:
+    found: LongRun = train_together(long(steps=5), {"mine": planted(2, "dW2", 1.01)}, reference)
+    facts = report.facts(found, "sketch", 1, {"mine": 0.5}, "training data")
     path = report.write(tmp_path / "new", facts)
-    assert report.terminal(facts) in path.read_text() and (tmp_path / "new" / "five_layer.json").exists()
+    page = path.read_text()
+    assert path.name == "five_layer.html" and page.count("<svg") == 3
+    assert "dW2 is not" not in page and facts["runs"]["mine"]["details"][0]["message"][:30] in page
+    assert report.terminal(facts) in path.with_suffix(".md").read_text()
+    assert path.with_suffix(".json").exists()
+    monkeypatch.setattr(report, "PAGE", ("a_package_that_nobody_has",))
+    assert report.write(tmp_path / "plain", facts).name == "five_layer.md"
+
+
+def test_a_page_of_somebody_else_is_not_replaced(tmp_path: Any) -> None:
+    facts = report.facts(train_together(long(steps=2), {"mine": reference}, None), "sketch", 1)
+    (tmp_path / "five_layer.html").write_text("mine")
+    with pytest.raises(BackproofError, match="is no page of"):
+        report.write(tmp_path, facts)
+    assert (tmp_path / "five_layer.html").read_text() == "mine"
 
 
 @pytest.mark.parametrize("change", [1.0, 1 + 1e-4])

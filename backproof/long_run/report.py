@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from backproof.report.tables import plain
 Json = dict[str, Any]
 
 SCHEMA = 1
-CURVE = 1000
-"""Points kept of a curve: of a longer run each stands for several steps, and keeps the largest of them."""
+CURVE = 100_000
+"""Steps of which a curve keeps every value; of a longer run it keeps the first of them."""
 
 
 def facts(found: LongRun, mode: str, every: int, accuracies: Mapping[str, float] | None = None, of: str = "") -> Json:
@@ -65,6 +66,10 @@ def _run(run: Certifier, accuracy: float | None) -> Json:
         "flips": run.flips.to_json(),
         "flips_in_all": run.flips.count,
         "findings": [str(finding) for finding in run.findings],
+        "details": [
+            {"step": f.step, "quantity": f.quantity, "verdict": f.verdict.word, "message": f.message}
+            for f in run.findings
+        ],
         "findings_in_all": run.found,
         "losses": _curve(run.losses),
         "distances": _curve(run.distances),
@@ -73,8 +78,7 @@ def _run(run: Certifier, accuracy: float | None) -> Json:
 
 
 def _curve(values: Any) -> list[float | None]:
-    stride = -(-len(values) // CURVE) or 1
-    return [significant(max(values[start : start + stride])) for start in range(0, len(values), stride)]
+    return [significant(value) for value in values[:CURVE]]
 
 
 def terminal(facts: Json) -> str:
@@ -151,10 +155,41 @@ def _seconds(value: float | None) -> str:
 
 
 def write(output: Path, facts: Json) -> Path:
-    """``<network>.json`` in a folder, and the same in words; returns the path of the words."""
+    """``<network>.json`` in a folder, the same in words, and with pictures where a page can be rendered.
+
+    Returns:
+        the page, or the words where Jinja2 or matplotlib is not installed.
+
+    Raises:
+        BackproofError: when the folder cannot be written, or holds something else in the page's place.
+    """
+    name = facts["network"]
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
-        replace_file(output / f"{facts['network']}.json", json.dumps(facts, indent=1).encode())
-        words = "\n\n".join([f"# {facts['network']}: {facts['steps']} steps on {facts['data']}", terminal(facts)])
-        replace_file(output / f"{facts['network']}.md", (words + "\n").encode())
-    return output / f"{facts['network']}.md"
+        replace_file(output / f"{name}.json", json.dumps(facts, indent=1).encode())
+        words = f"# {name}: {facts['steps']} steps on {facts['data']}\n\n```text\n{terminal(facts)}\n```\n"
+        replace_file(output / f"{name}.md", words.encode())
+    if not all(map(find_spec, PAGE)):
+        return output / f"{name}.md"
+    from backproof.report.html.alone import trajectory
+    from backproof.report.html.output import write_file
+
+    write_file(output / f"{name}.html", trajectory(name, as_network(facts)))
+    return output / f"{name}.html"
+
+
+PAGE = ("jinja2", "matplotlib")
+"""What a page with pictures needs."""
+
+
+def as_network(facts: Json) -> Json:
+    """The same as a summary of ``verify`` has it of a network, for the page that shows trajectories."""
+    runs = {
+        name: {**run, "used_by_step": run["worst"], "findings": [_finding(finding) for finding in run["details"]]}
+        for name, run in facts["runs"].items()
+    }
+    return {"implementations": runs, "float64": facts["float64"], "layers": {}}
+
+
+def _finding(finding: Json) -> Json:
+    return {**finding, "layer": 0, "kind": "trajectory", "explanations": []}

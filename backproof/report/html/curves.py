@@ -30,10 +30,11 @@ class Line:
     reference: bool = False
 
 
-def svg(lines: Sequence[Line], title: str, label: str, log: bool, salt: str) -> str:
+def svg(lines: Sequence[Line], title: str, label: str, log: bool, salt: str, marks: Sequence[int] = ()) -> str:
     """The picture as an ``<svg>`` element; ``title`` is what it says in words.
 
     Args:
+        marks: steps at which something happened, as dotted upright lines.
         salt: tells the identifiers of one picture from those of another in the same file.
     """
     from matplotlib import rc_context
@@ -52,6 +53,8 @@ def svg(lines: Sequence[Line], title: str, label: str, log: bool, salt: str) -> 
         axes: Any = figure.subplots()
         for n, line in enumerate(sorted(lines, key=lambda line: not line.reference)):
             _draw(axes, line, n - sum(line.reference for line in lines))
+        for step in marks:
+            axes.axvline(step, color=INK, linewidth=1, linestyle=(0, (1, 2)))
         _frame(axes, label, log and any(value and value > 0 for line in lines for value in line.values))
         raw = StringIO()
         figure.savefig(raw, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)

@@ -68,7 +68,7 @@ class Site:
 
     def _whole(self, address: Address, title: str, bodies: list[str]) -> str:
         shell = environment().get_template("shell.html.j2")
-        return str(shell.render(**self._linking(address), title=title, bodies=bodies, single=self._single))
+        return str(shell.render(**self._linking(address), title=title, bodies=bodies, single=self._single, alone=False))
 
     def _linking(self, address: Address) -> dict[str, Any]:
         links = Links(address, self._single)

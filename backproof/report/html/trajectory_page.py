@@ -28,10 +28,14 @@ def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
     losses = [Line("float64", free["losses"], True), *(Line(by, run["losses"]) for by, run in runs.items())]
     distances = [Line("replicas", free["envelope"], True), *(Line(by, run["distances"]) for by, run in runs.items())]
     used = [Line(by, run["used_by_step"]) for by, run in runs.items()]
-    pictures = [
-        ("Loss", "loss", losses, False),
-        ("Distance from the float64 run, as a part of the distance travelled", "distance", distances, True),
-        ("The largest part of a budget that a sum, or a failing equation, used in each step", "of budget", used, True),
+    firsts = sorted({int(run["flips"][0]["step"]) for run in runs.values() if run.get("flips")})
+    apart = "Distance from the float64 run, as a part of the distance travelled"
+    if firsts:
+        apart += f" (dotted: first coin flips, at step {' and '.join(map(str, firsts))})"
+    pictures: list[tuple[str, str, list[Line], bool, list[int]]] = [
+        ("Loss", "loss", losses, False, []),
+        (apart, "distance", distances, True, firsts),
+        ("The largest part of a budget that was used in each step", "of budget", used, True, []),
     ]
     return {
         "name": name,
@@ -42,9 +46,11 @@ def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
     }
 
 
-def _picture(name: str, folder: str, n: int, caption: str, label: str, lines: list[Line], log: bool) -> dict[str, str]:
+def _picture(
+    name: str, folder: str, n: int, caption: str, label: str, lines: list[Line], log: bool, marks: list[int]
+) -> dict[str, str]:
     said = "; ".join(f"{line.name} {_ends(line)}" for line in lines)
-    drawn = svg(lines, f"{caption}, {name}: {said}", label, log, f"{folder}.{n}")
+    drawn = svg(lines, f"{caption}, {name}: {said}", label, log, f"{folder}.{n}", marks)
     return {"caption": caption, "words": said, "svg": drawn}
 
 
