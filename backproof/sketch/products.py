@@ -21,10 +21,11 @@ What exceeds the limit is no verdict: the equation is then judged densely.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
 from operator import add
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -103,11 +104,19 @@ class ProductSketch:
         roles: :func:`backproof.sketch.sums.uses` of them.
         tensors: the step's arrays, of the right shapes, finite or not.
         generator: of the signs.
+        known: :func:`backproof.sketch.sums.squares` of arrays that were measured before.
     """
 
     def __init__(
-        self, products: Products, roles: Mapping[str, Uses], tensors: Tensors, fmt: Format, generator: Generator
+        self,
+        products: Products,
+        roles: Mapping[str, Uses],
+        tensors: Tensors,
+        fmt: Format,
+        generator: Generator,
+        known: Mapping[str, tuple[Array, Array]] = MappingProxyType({}),
     ) -> None:
+        self._known = known
         self._products, self._roles, self._tensors = products, roles, tensors
         self._u, self._tau = fmt.unit_roundoff, fmt.smallest_normal
         self._dtype = np.dtype(np.float64 if fmt.name == "float64" else np.float32)
@@ -127,6 +136,8 @@ class ProductSketch:
         share = -(-len(blocks) // processors())
         parts = in_parallel(self._over, [blocks[i : i + share] for i in range(0, len(blocks), share)])
         sums = {name: reduce(add, (part[name] for part, _ in parts)) for name in self._roles}
+        for name, (rows, _) in self._known.items():
+            sums[name] = replace(sums[name], squares=rows)
         residuals = Residuals()
         for equation, rule in self._products:
             if rule.right == ONES:
@@ -170,13 +181,17 @@ class ProductSketch:
 
     def _block(self, block: slice) -> tuple[dict[str, Sums], dict[str, float]]:
         arrays = {name: self._array(name, block) for name in self._roles}
-        lefts = {name: times(self._lefts[name], Q) for name, Q in arrays.items()}
+        # Backwards, so that what was read last here is still in the cache below.
+        lefts = {name: times(self._lefts[name], arrays[name]) for name in reversed(arrays)}
         S, sums, residuals = self._S[block], {}, Residuals()
         for name, Q in arrays.items():
             role = self._roles[name]
             partners = [lefts[partner][:VECTORS].T for _, partner in role.partners]
             right = summed(Q, np.concatenate([S, *partners], axis=1) if partners else S)
-            rows, columns = squares(Q) if role.operand else (EMPTY, EMPTY)
+            if name in self._known:
+                rows, columns = EMPTY, self._known[name][1][block]
+            else:
+                rows, columns = squares(Q) if role.operand else (EMPTY, EMPTY)
             sums[name] = Sums(right, rows, Q.sum(axis=1) if role.totalled else EMPTY)
             for place, target in enumerate(role.through, 1):
                 bias, slope, constant = self._columns[target]

@@ -11,10 +11,11 @@ from backproof.equations import Elementwise, Product, equations
 from backproof.evaluation import Context
 from backproof.network import Network
 from backproof.operands import Operands
+from backproof.parallel import in_parallel
 from backproof.rounding import format_of
 from backproof.sketch.elementwise import fraction
 from backproof.sketch.products import ProductSketch
-from backproof.sketch.sums import uses
+from backproof.sketch.sums import BLOCK, squares, uses
 
 Array = NDArray[Any]
 
@@ -35,6 +36,7 @@ class Screen:
         self._elementwise = [(e, e.rule) for e in listed if isinstance(e.rule, Elementwise)]
         self._format = format_of(dtype)
         self._generator = np.random.default_rng(seed)
+        self._data: tuple[Array, dict[str, tuple[Array, Array]]] | None = None
 
     def passed(self, operands: Operands, context: Context) -> dict[str, float]:
         """Target of each equation that passes -> the largest part of its limit that was used.
@@ -46,7 +48,22 @@ class Screen:
         """
         names = {*self._roles, *(name for e, rule in self._products for name in (e.target, *rule.operands))}
         tensors = {name: operands.recorded(name) for name in names}
-        found = ProductSketch(self._products, self._roles, tensors, self._format, self._generator).fractions()
+        known = self._measured(operands.recorded("X"))
+        sketch = ProductSketch(self._products, self._roles, tensors, self._format, self._generator, known)
+        found = sketch.fractions()
         for equation, rule in self._elementwise:
             found[equation.target] = fraction(equation, rule, operands, self._format, context)
         return {target: used for target, used in found.items() if used <= 1}
+
+    def _measured(self, X: Array) -> dict[str, tuple[Array, Array]]:
+        """Sums of squares of data that is the same object at each step, as in full-batch training, made once."""
+        if self._data is not None and self._data[0] is X:
+            return self._data[1]
+        known: dict[str, tuple[Array, Array]] = {}
+        if X.dtype.name in ("float32", "float64") and X.shape[1] > BLOCK:
+            parts = [slice(start, start + BLOCK) for start in range(0, X.shape[1], BLOCK)]
+            measured = in_parallel(lambda part: squares(X[:, part]), parts)
+            rows = np.asarray(np.sum([rows for rows, _ in measured], axis=0, dtype=np.float64))
+            known = {"X": (rows, np.concatenate([columns for _, columns in measured]))}
+        self._data = X, known
+        return known

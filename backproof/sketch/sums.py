@@ -22,7 +22,7 @@ from backproof.equations import ONES, Equation, Product
 
 Array = NDArray[Any]
 
-BLOCK = 2048
+BLOCK = 4096
 """Samples that are held in the cache at once."""
 RUN = 512
 """Samples that are added up in the run's own format; beyond it sums are added in float64. The sketch's own rounding
