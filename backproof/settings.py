@@ -107,5 +107,6 @@ def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
     drawn: list[Array | None] = []
     while len(drawn) < settings.steps:
         order = generator.permutation(samples)
+        order.flags.writeable = False  # every implementation is given these very arrays
         drawn += [order[start : start + size] for start in range(0, samples, size)]
     return tuple(drawn[: settings.steps])

@@ -151,6 +151,17 @@ def test_nothing_judged_is_no_verdict(error: type[BaseException]) -> None:
         train_together(long(), {"mine": fake(broken)}, None)
 
 
+def test_batches_that_all_share_cannot_be_changed_by_one() -> None:
+    def greedy(here: Training, honest: Iterator[Step]) -> Iterator[Step]:
+        for step in honest:
+            yield step
+            assert step.samples is not None
+            step.samples[:] = 0
+
+    found = train_together(long(steps=4), {"mine": fake(greedy), "numpy": reference}, None)
+    assert "raised ValueError" in str(found.error) and found.runs["numpy"].certified == 1
+
+
 SHORT = ["--implementation", "numpy", "--steps", "2", "--samples", "20"]
 
 
