@@ -93,6 +93,13 @@ def load(source: str, split: str = "train") -> Dataset:
     return _folder(folder, split, name, f"IDX files of {name}")
 
 
+def has_test(source: str) -> bool:
+    """Whether there is a test set: ``digits`` has none, and a folder has one where it holds a file of one."""
+    if source in ("digits", "mnist"):
+        return source == "mnist"
+    return any(path.is_file() for name in FILES["test"] for path in Path(source).expanduser().glob(f"{name}*"))
+
+
 def arrays(
     dataset: Dataset, network: Network, samples: int | None, dtype: DTypeLike
 ) -> tuple[NDArray[Any], NDArray[Any]]:

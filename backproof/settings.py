@@ -81,6 +81,10 @@ class Settings:
 def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
     """The training that every implementation of one network is given; its arrays are read-only, for all share them."""
     network = settings.applied(network)
+    samples = data.count(dataset, network, settings.samples)
+    rate = network.step_size(min(settings.batch_size or samples, samples))
+    if rate > float(np.finfo(settings.dtype).max):
+        raise BackproofError(f"network {network.name!r}: a learning rate of {rate:g} is infinite in {settings.dtype}")
     X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
     parameters = reference.initial_parameters(network, settings.seed, settings.dtype)
     for array in (X, Y, *parameters.values()):
@@ -103,5 +107,6 @@ def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
     drawn: list[Array | None] = []
     while len(drawn) < settings.steps:
         order = generator.permutation(samples)
+        order.flags.writeable = False  # every implementation is given these very arrays
         drawn += [order[start : start + size] for start in range(0, samples, size)]
     return tuple(drawn[: settings.steps])

@@ -21,9 +21,10 @@ from backproof.check import Check
 from backproof.equation_check import EquationChecker, StepChecks
 from backproof.equations import equations
 from backproof.flips import Flips
+from backproof.long_run.ending import overflowed
 from backproof.rounding import format_of
 from backproof.sketch import Screen
-from backproof.structure import Flaw
+from backproof.structure import Flaw, sound
 from backproof.training import Parameters, Step, Training
 from backproof.trajectory import Continuity, FreeStep, after_update
 from backproof.verdict import Verdict
@@ -91,18 +92,22 @@ class Certifier:
             return
         self.unchecked += not checked
         self.certified += checked and found == self.found
-        if "loss" in step.tensors:
-            self.losses.append(float(step.tensors["loss"]))
+        m = self._training.samples if step.samples is None else len(step.samples)
+        if not sound(self._training.network, step.tensors, m, self._training.dtype):
+            return  # found above where the step is checked; there is nothing to compare
+        self.losses.append(float(step.tensors["loss"]))
         after = after_update(step)
-        if after.keys() >= self.final.keys():
-            self.final = {name: after[name] for name in self.final}
-            if free is not None:
-                self._compare(step, free)
+        self.final = {name: after[name] for name in self.final}
+        if free is not None:
+            self._compare(step, free)
 
     def _equations(self, step: Step) -> None:
         assert self._checker is not None
         result = self._checker.check(step, *self._training.batch(step.samples))
         self.ended = next((flaw for flaw in result.flaws if flaw.kind in NON_FINITE), None)
+        if self.ended is not None and not overflowed(self.ended, self._training, step):
+            message = f"{self.ended.message}; its operands are finite, and far from where their products overflow"
+            self._find(step.index, self.ended.quantity, Verdict.BUG, message)
         for flaw in result.flaws:
             if flaw.kind not in NON_FINITE:
                 self._find(step.index, flaw.quantity, Verdict.BUG, flaw.message)
@@ -142,15 +147,14 @@ class Certifier:
         self.steps += 1
         self._find(index, "samples", Verdict.BUG, "the step was made of other samples than it was given")
 
-    def end_apart(self, step: int) -> None:
-        """The run left the finite numbers while others did not."""
-        if self.ended is not None:
-            message = f"{self.ended.message}; other implementations stay finite"
-            self._find(step, self.ended.quantity, Verdict.BUG, message)
+    def end_apart(self, why: str) -> None:
+        """The run left the finite numbers, in its last step, and that is no divergence that all share."""
+        if self.ended is not None and not self.found:
+            self._find(self.steps - 1, self.ended.quantity, Verdict.BUG, f"{self.ended.message}; {why}")
 
-    def missing(self, steps: int) -> None:
-        """The run ended although ``steps`` were asked for."""
-        self._find(self.steps, "steps", Verdict.BUG, f"{self.steps} steps were left, {steps} were asked for")
+    def add_surplus(self) -> None:
+        """The run left more steps than were asked for; nothing of them is judged."""
+        self._find(self.steps, "steps", Verdict.BUG, f"more than the {self.steps} steps that were asked for were left")
 
     def _find(self, step: int, quantity: str, verdict: Verdict, message: str) -> None:
         self.found += 1

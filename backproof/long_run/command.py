@@ -9,11 +9,13 @@ from backproof import verify as verification
 from backproof.accuracy import accuracy
 from backproof.config import require
 from backproof.errors import BackproofError
+from backproof.files import writing
 from backproof.long_run import report
 from backproof.long_run.together import LongRun, train_together
 from backproof.network import Network
 from backproof.progress import progress
 from backproof.settings import Settings, prepare
+from backproof.training import Array, Training
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,9 +36,14 @@ def run(options: argparse.Namespace) -> int:
     if reference is None:
         raise BackproofError(f"{config.root / 'pyproject.toml'}: train needs a reference; add one to [tool.backproof]")
     implementations = verification.modules(config, options.implementation)
+    if options.output is not None:
+        with writing(options.output):  # before hours of training, not after
+            options.output.mkdir(parents=True, exist_ok=True)
     dataset, worst = data.load(options.data), 0
+    unseen = data.load(options.data, "test") if data.has_test(options.data) else None
     for network in chosen:
         training = prepare(network, dataset, _settings(options, network, dataset), reference)
+        judged_on = _judged_on(training, unseen)
         beside = None if options.no_replicas else reference
         total = len(training.batches) * len(implementations)
         with progress(total) as advance:
@@ -44,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
             found = train_together(
                 training, implementations, beside, options.check, options.check_every, recordings, advance
             )
-        facts = report.facts(found, options.check, options.check_every, *_accuracies(found, options.data))
+        facts = report.facts(found, options.check, options.check_every, *_accuracies(found, *judged_on))
+        if len(chosen) > 1:
+            print(f"{network.name}\n")
         print(report.terminal(facts))
         if options.output is not None:
             print(f"\nThe trajectory: {report.write(options.output, facts)}")
@@ -70,11 +79,12 @@ def _settings(options: argparse.Namespace, network: Network, dataset: data.Datas
     return settings((options.epochs or 1) * (-(-samples // a_step) if a_step else 1))
 
 
-def _accuracies(found: LongRun, source: str) -> tuple[dict[str, float], str]:
-    """Of each run's last parameters, and of which data: the test set, or what was trained on where there is none."""
-    training = found.training
-    X, Y, of = training.X, training.Y, "training data"
-    if training.data != "digits":
-        X, Y = data.arrays(data.load(source, "test"), training.network, None, training.dtype)
-        of = "test data"
-    return {name: accuracy(training.network, run.final, X, Y) for name, run in found.runs.items()}, of
+def _judged_on(training: Training, unseen: data.Dataset | None) -> tuple[Array, Array, str]:
+    """X and Y that the accuracy is of, and what they are: the test set, or what was trained on where there is none."""
+    if unseen is None:
+        return training.X, training.Y, "training data"
+    return *data.arrays(unseen, training.network, None, training.dtype), "test data"
+
+
+def _accuracies(found: LongRun, X: Array, Y: Array, of: str) -> tuple[dict[str, float], str]:
+    return {name: accuracy(found.training.network, run.final, X, Y) for name, run in found.runs.items()}, of

@@ -50,8 +50,8 @@ class LongRun:
 
     @property
     def diverged(self) -> bool:
-        """Whether every implementation left the finite numbers."""
-        return all(run.ended is not None for run in self.runs.values())
+        """Whether every implementation left the finite numbers, and nothing but growth did it."""
+        return self.verdict is Verdict.ROUNDING and all(run.ended is not None for run in self.runs.values())
 
 
 def train_together(
@@ -70,23 +70,30 @@ def train_together(
         mode, every: see :class:`Certifier`.
         recordings: a folder for one recording of each implementation, or None to keep none.
 
-    Ctrl-C, and whatever an implementation raises, end the run early; what was certified up to there is returned.
+    Ctrl-C, whatever an implementation raises, and a disk that is full end the run early; what was certified up to
+    there is returned, and the recordings stay marked as incomplete.
+
+    Raises:
+        BackproofError, KeyboardInterrupt: as above, when no step had been judged.
     """
     found = LongRun(training, {name: Certifier(training, mode, every) for name in implementations})
     free = iter(()) if reference is None else free_run(Replicas(training, reference), kinks=True)
-    with ExitStack() as stack, np.errstate(all="ignore"):
-        streams = {name: steps_of(name, module, training) for name, module in implementations.items()}
-        writers = {
-            name: stack.enter_context(RecordingWriter(recordings / name, training, source_of(name, module)))
-            for name, module in implementations.items()
-            if recordings is not None
-        }
-        try:
+    try:
+        with ExitStack() as stack, np.errstate(all="ignore"):
+            streams = {name: steps_of(name, module, training) for name, module in implementations.items()}
+            writers = {
+                name: stack.enter_context(RecordingWriter(recordings / name, training, source_of(name, module)))
+                for name, module in implementations.items()
+                if recordings is not None
+            }
             _all_steps(found, streams, writers, free, progress)
-        except KeyboardInterrupt:
+    except (KeyboardInterrupt, BackproofError) as error:
+        if not any(run.steps for run in found.runs.values()):
+            raise
+        if isinstance(error, BackproofError):
+            found.stopped, found.error = "an error, which is told below", error
+        else:
             found.stopped = f"interrupted after {min(run.steps for run in found.runs.values())} steps"
-        except BackproofError as error:
-            found.stopped, found.error = "an implementation failed", error
     return found
 
 
@@ -119,9 +126,14 @@ def _all_steps(
             return
         if first_end is not None and index >= first_end + GRACE:
             for name in ended:
-                found.runs[name].end_apart(found.runs[name].steps - 1)
+                found.runs[name].end_apart("other implementations stay finite")
             found.stopped = f"{' and '.join(ended)} left the finite numbers, the others did not"
             return
+    if first_end is not None:
+        found.stopped = f"{' and '.join(ended)} left the finite numbers in the last steps; the others had not yet"
+    for name, run in found.runs.items():
+        if run.ended is None and next(streams[name], None) is not None:
+            run.add_surplus()
 
 
 def _one_step(
