@@ -46,7 +46,7 @@ def balls(array: Array) -> Balls:
 
 
 def widened(enclosure: Balls, allowance: Array) -> Balls:
-    """Every ball with its radius larger by a finite ``allowance`` that is not negative."""
+    """Every ball with its radius (30 bits, rounded up) larger by an ``allowance``, finite and not negative."""
     return each(flint.arb, enclosure, np.asarray(np.asarray(allowance, np.float64), object))
 
 
