@@ -7,7 +7,7 @@ computed without any rounding:
 
     forward     Z_l = W_l A_{l-1} + b_l      A_l = g_l(Z_l)
     backward    dW_l = dZ_l A_{l-1}^T + lambda W_l      db_l = sum over samples of dZ_l      dA_{l-1} = W_l^T dZ_l
-    update      W_l - alpha dW_l      b_l - alpha db_l
+    update      W_l - alpha dW_l      b_l - alpha db_l      (or another optimizer's)
 
 Here nothing is reformulated for the sake of rounding: losses and deltas stand as their definitions, so that they share
 no cancellation with what they judge. The learning rate, lambda and the slope of leaky ReLU count as rounded in the
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from backproof.errors import BackproofError
 from backproof.network import KINKED, Network
-from reference import ball_losses
+from reference import ball_losses, ball_optimizers
 from reference.ball_losses import Balls, each
 
 Array = NDArray[Any]
@@ -75,23 +75,23 @@ def enclosures(
     Y: Array,
     precision: int = PRECISION,
     hand_on: HandOn | None = None,
+    step: int = 0,
 ) -> dict[str, Balls]:
     """Enclosures of every quantity of one step, canonical form: ``Z1``, ``A1``, ..., ``loss``, ``dZ1``, ``W1_next``.
 
     Args:
-        parameters: ``W1`` (out, in), ``b1`` (out, 1), ...; exact, whatever their format.
+        parameters: ``W1`` (out, in), ``b1`` (out, 1), ..., and what the optimizer has kept, ``vW1``, ... (as
+            ``Training.start`` has them); exact, whatever their format.
         X: features x m; its dtype is the format that the constants count as rounded in. Y: as the network's labels.
         precision: bits of the midpoints.
         hand_on: what takes the place of an enclosure in the equations after it; without it, the enclosure itself.
+        step: its index in the run, from 0, which a schedule and Adam look at.
 
     Raises:
-        BackproofError: for a ball on both sides of a kink, where the derivative has no enclosure that says anything,
-            and for an optimizer with state.
+        BackproofError: for a ball on both sides of a kink, where the derivative has no enclosure that says anything.
     """
-    if not network.optimizer.plain:
-        raise BackproofError(f"{network.name}: no enclosure of the optimizer {network.optimizer.name!r}")
     with flint.ctx.workprec(precision):
-        return _Step(network, parameters, X, Y, hand_on).run()
+        return _Step(network, parameters, X, Y, hand_on).run(step)
 
 
 class _Step:
@@ -107,7 +107,7 @@ class _Step:
         self.operands = {name: balls(array) for name, array in parameters.items()} | {"A0": balls(X)}
         self.found: dict[str, Balls] = {}
 
-    def run(self) -> dict[str, Balls]:
+    def run(self, step: int) -> dict[str, Balls]:
         """All of it, in the order of computation."""
         L = self.network.depth
         for layer in range(1, L + 1):
@@ -115,9 +115,8 @@ class _Step:
         self.put("loss", self.loss())
         for layer in range(L, 0, -1):
             self.backward(layer)
-        alpha = self.constant(self.network.step_size(self.m))
         for name in self.network.parameter_shapes():
-            self.put(f"{name}_next", self.operands[name] - alpha * self.operands[f"d{name}"])
+            self.update(name, self.constant(self.network.step_size(self.m, step)), step + 1)
         return self.found
 
     def put(self, name: str, enclosure: Balls) -> None:
@@ -173,6 +172,15 @@ class _Step:
             dW = dW + self.constant(network.weight_decay) * self.operands[f"W{layer}"]
         self.put(f"dW{layer}", dW)
         self.put(f"db{layer}", dZ.sum(axis=1, keepdims=True))
+
+    def update(self, name: str, alpha: Any, t: int) -> None:
+        optimizer, W = self.network.optimizer, self.operands[name]
+        g = ball_optimizers.gradient(optimizer, W, self.operands[f"d{name}"])
+        state = {kept[0]: self.operands[kept] for kept in optimizer.state(name)}
+        for kind, moment in ball_optimizers.moments(optimizer, g, state, flint.arb(1)):
+            self.put(f"{kind}{name}_next", moment)
+        kept = {kind: self.operands[f"{kind}{name}_next"] for kind in state}
+        self.put(f"{name}_next", ball_optimizers.descent(optimizer, W, g, kept, alpha, t))
 
     def joint_delta(self) -> Balls:
         """``(g(Z) - Y) / divisor`` of softmax with cross-entropy and sigmoid with binary cross-entropy."""

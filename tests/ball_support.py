@@ -15,6 +15,7 @@ from backproof.evaluation import Context
 from backproof.loss_check import LossYardstick
 from backproof.network import Network
 from backproof.operands import Operands
+from backproof.optimizer import Optimizer
 from backproof.rounding import BUDGET, Format, format_of
 from backproof.training import Training
 from backproof.yardstick import Yardstick
@@ -29,6 +30,11 @@ LOSSES = [
     ("binary_cross_entropy", "softmax", "binary", "mean_over_samples", False),
 ]  # fmt: skip
 """Loss, output, labels, reduction and half that the networks with all hidden activations do not have."""
+OPTIMIZERS = [
+    Optimizer("sgd", weight_decay=0.01), Optimizer("momentum", weight_decay=0.01), Optimizer("nesterov"),
+    Optimizer("adam", weight_decay=0.01), Optimizer("adam", epsilon=1e-4, epsilon_inside=True), Optimizer("adamw"),
+    Optimizer("rmsprop", weight_decay=0.01), Optimizer("rmsprop", epsilon=1e-4, epsilon_inside=True),
+]  # fmt: skip
 NETWORKS = [
     *(mixed(*labels, reduction) for labels in LABELS for reduction in ("mean", "sum")),
     replace(mixed("cross_entropy", "one_hot"), name="decayed", weight_decay=0.01),
@@ -39,13 +45,22 @@ NETWORKS = [
         )
         for loss, output, labels, reduction, half in LOSSES
     ),
+    *(
+        Network(f"{rule.name}-{place}", (4, 5, 3), ("tanh", "softmax"), optimizer=rule, learning_rate=0.01)
+        for place, rule in enumerate(OPTIMIZERS)
+    ),
 ]  # fmt: skip
 
 
 def given_to(network: Network, m: int = 20, seed: int = 3, dtype: Any = "float64") -> Training:
-    """A training on random data, with dyadic probabilities where labels are real and the loss takes probabilities."""
+    """A training on random data, with dyadic probabilities where labels are real and the loss takes probabilities; with
+    an optimizer's state it goes on at the fifth step.
+    """
+    generator = np.random.default_rng(seed)
+    kept = {name: generator.standard_normal(shape) / 10 for name, shape in network.state_shapes().items()}
+    state = {name: (np.abs(array) if name[0] == "s" else array).astype(dtype) for name, array in kept.items()}
     if network.labels != "real" or network.loss == "mse":
-        return training(network, m, seed, dtype)
+        return replace(training(network, m, seed, dtype), state=state, first=4)
     one_hot = replace(network, labels="one_hot" if network.loss == "cross_entropy" else "binary")
     made = training(one_hot, m, seed, dtype)
     return replace(made, network=network, Y=((3 * made.Y + np.roll(made.Y, 1, axis=0)) / 4).astype(dtype))
@@ -53,7 +68,7 @@ def given_to(network: Network, m: int = 20, seed: int = 3, dtype: Any = "float64
 
 def judged_by(given: Training, tensors: Mapping[str, Array]) -> tuple[tuple[Equation, ...], Operands, Context]:
     """The equations of a full-batch step, their operands and their constants."""
-    context = context_of(given.network, given.dtype, given.samples)
+    context = context_of(given.network, given.dtype, given.samples, step=given.first)
     return equations(given.network), Operands({**tensors, "X": given.X, "Y": given.Y}), context
 
 

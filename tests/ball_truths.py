@@ -60,7 +60,11 @@ class Truth:
 
     def __init__(self, given: Training) -> None:
         network, Y = given.network, given.Y
-        self.network, self.parameters = network, {name: each(number, W) for name, W in given.parameters.items()}
+        self.given, self.network, self.parameters = (
+            given,
+            network,
+            {name: each(number, W) for name, W in given.parameters.items()},
+        )
         self.X = each(number, given.X)
         self.Y = each(number, np.arange(network.sizes[-1])[:, None] == Y if network.labels == "integer" else Y)
         self.alpha = number(network.learning_rate / (given.samples if network.learning_rate_over_m else 1))
@@ -97,6 +101,33 @@ class Truth:
         """The quantities of these names."""
         found = self.forward()
         found |= {name: self.derivative(name[1:]) for name in names if name.startswith("d")}
-        for name, W in self.parameters.items():
-            found[f"{name}_next"] = W - self.alpha * found[f"d{name}"]
+        for name in self.parameters:
+            found |= self.update(name, found[f"d{name}"])
         return found
+
+    def update(self, name: str, g: Array) -> dict[str, Array]:
+        """The optimizers of the papers, one sum after the other."""
+        rule, W, t = self.network.optimizer, self.parameters[name], self.given.first + 1
+        mu, beta, second, eps = map(number, (rule.momentum, rule.betas[0], rule.second, rule.epsilon))
+        first_correction, second_correction = map(number, rule.corrections(t))
+        before = {kept[0]: each(number, self.given.state[kept]) for kept in rule.state(name)}
+        g = g + number(rule.coupled) * W
+        after = {
+            "v": lambda: mu * before["v"] + g,
+            "m": lambda: beta * before["m"] + (1 - beta) * g,
+            "s": lambda: second * before["s"] + (1 - second) * g * g,
+        }
+        kept = {kind: after[kind]() for kind in before}
+
+        def over_root(value: Array, s: Array) -> Array:
+            return value / (each(mpmath.sqrt, s + eps) if rule.epsilon_inside else each(mpmath.sqrt, s) + eps)
+
+        def adam() -> Array:
+            return over_root(kept["m"] / first_correction, kept["s"] / second_correction)
+
+        steps = {
+            "sgd": lambda: g, "momentum": lambda: kept["v"], "nesterov": lambda: g + mu * kept["v"],
+            "adam": adam, "adamw": lambda: adam() + number(rule.decoupled) * W,
+            "rmsprop": lambda: over_root(g, kept["s"]),
+        }  # fmt: skip
+        return {f"{k}{name}_next": x for k, x in kept.items()} | {f"{name}_next": W - self.alpha * steps[rule.name]()}
