@@ -2,7 +2,7 @@
 
     python -m benchmarks.ball_units [--seeds 8]
 
-Steps of the networks of ``tests/ball_support.py`` (every activation, loss, reduction and optimizer), 20 and 200 samples.
+Steps of the networks of ``tests/ball_support.py`` (every activation, loss, reduction, optimizer), 20 and 200 samples.
 First, equation by equation from recorded operands: the largest part of its budget that a recorded value is outside of
 its enclosure, and how many of the equation's units (of float64) the value is that the check itself computes. Then end
 to end: how far the float64 reference is outside, and how far a run could be whose every equation keeps its budget, both
