@@ -119,6 +119,16 @@ def _gathered(array: Array, rows: Array, columns: Array) -> Array:
     return result
 
 
+def in_float64(training: Training) -> Training:
+    """The same training in float64: the same numbers, which every narrower format's are exactly."""
+    parameters, state = (
+        {name: array.astype(np.float64) for name, array in arrays.items()}
+        for arrays in (training.parameters, training.state)
+    )
+    Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
+    return replace(training, parameters=parameters, state=state, X=training.X.astype(np.float64), Y=Y)
+
+
 def first(steps: Iterable[Step]) -> Step:
     """The only step of a run; what computed it is let go of with the iterator, which would hold all its arrays."""
     return next(iter(steps))
@@ -145,13 +155,7 @@ class Replicas:
     @cached_property
     def truth(self) -> Training:
         """The training in float64."""
-        training = self.training
-        parameters, state = (
-            {name: array.astype(np.float64) for name, array in arrays.items()}
-            for arrays in (training.parameters, training.state)
-        )
-        Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
-        return replace(training, parameters=parameters, state=state, X=training.X.astype(np.float64), Y=Y)
+        return in_float64(self.training)
 
     @cached_property
     def permutations(self) -> list[Permuted]:

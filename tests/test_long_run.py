@@ -19,6 +19,7 @@ from backproof.long_run import report
 from backproof.long_run.certifier import MODES, Certifier
 from backproof.long_run.together import LongRun, train_together
 from backproof.network import Network
+from backproof.optimizer import Optimizer
 from backproof.recording import RecordingWriter, Source
 from backproof.settings import Settings, batches, prepare
 from backproof.training import Step, Training
@@ -115,7 +116,8 @@ def at(distance: float, envelope: float = 1e-7, Z: float = 1.0, spread: float = 
     (step,) = reference.record(here)
     after = {name: array.astype(np.float64) for name, array in step.tensors.items() if name.endswith("_next")}
     after = {name.removesuffix("_next"): array for name, array in after.items()}
-    after["b2"] = after["b2"] + np.array([[distance], [0], [0], [0]])
+    moved = step.tensors["b2_next"] + np.array([[distance], [0], [0], [0]], np.float32)
+    step = replace(step, tensors={**step.tensors, "b2_next": moved})
     wide = step.tensors["Z1"].astype(np.float64)
     if Z != 1.0:
         wide = wide.copy()
@@ -124,7 +126,7 @@ def at(distance: float, envelope: float = 1e-7, Z: float = 1.0, spread: float = 
 
 
 def certified(step: Step, free: FreeStep) -> Certifier:
-    run = Certifier(training(BY_NAME["two_layer"], 4))
+    run = Certifier(training(BY_NAME["two_layer"], 4), "none")
     run.consume(step, free)
     return run
 
@@ -140,6 +142,19 @@ def test_after_a_flip_it_is_explained_but_only_by_one_that_rounding_explains() -
     assert certified(step, free).verdict is Verdict.ROUNDING
     far = certified(*at(1e-3, Z=0.5, spread=1e-9))
     assert far.verdict is Verdict.SUSPECT and far.findings[0].quantity == "Z1"
+
+
+def test_honest_formulas_that_an_optimizer_pulls_apart_are_explained_by_units_and_a_planted_error_is_not() -> None:
+    """Adam divides by small roots: in float64 PyTorch ends 300 times the replicas' envelope from the float64 run."""
+    network = replace(TANH, optimizer=Optimizer("adam"), learning_rate=0.1)
+    here = long(network, steps=20, size=16, dtype="float64")
+    found = train_together(here, {"torch": implementation("torch")}, reference)
+    assert found.verdict is Verdict.ROUNDING
+    off = train_together(here, {"mine": planted(3, "dW1", 1 + 1e-4)}, reference, "none").runs["mine"]
+    assert off.verdict is Verdict.ROUNDING  # nothing follows from a gradient that is only recorded wrongly
+    wrong = fake(lambda given, honest: reference.record(replace(given, network=replace(network, learning_rate=0.1001))))
+    run = train_together(here, {"mine": wrong}, reference, "none").runs["mine"]
+    assert run.verdict is Verdict.BUG and run.findings[0].quantity == "distance"
 
 
 def test_flips_are_told_by_their_sample_in_the_data() -> None:
