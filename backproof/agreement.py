@@ -15,13 +15,14 @@ Z that disagrees without being seen. Where no sample is left, what is behind a k
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backproof.disturbance import disturbed
+from backproof.left_out import share, updated_without
 from backproof.network import KINKED, Network
 from backproof.replicas import Replicas, split
 from backproof.rounding import format_of, ulps
@@ -95,40 +96,35 @@ class AgreementChecker:
         A quantity is left out when no sample is off the kinks, or when the reference itself is not finite. The
         disturbed steps are only made where the replicas' envelope is exceeded: ordinary runs pay nothing for them.
         """
-        replicas = self._replicas if step.samples is None else self._of_batch(step.samples)
+        replicas = self._replicas.of_batch(step.samples)
         network, X = replicas.training.network, {"X": replicas.truth.X}
-        parameters = {name: np.ascontiguousarray(step.tensors[name]) for name in network.parameter_shapes()}
-        exact, runs = replicas.one_step(parameters)
+        names = (*network.parameter_shapes(), *network.state_shapes())
+        start = {name: np.ascontiguousarray(step.tensors[name]) for name in names}
+        exact, runs = replicas.one_step(start, step.index)
         truth = {**exact.tensors, **X}
         envelope = dict.fromkeys(exact.tensors, 0.0)
         for run in runs:
-            _widen(envelope, network, {**run.tensors, **X}, truth)
+            _widen(envelope, network, {**run.tensors, **X}, truth, step.index)
             del run  # before the next one is computed: a step of all the data is large
         found = self._agreements(step, truth, envelope)
         if any(agreement.fraction > 1 for agreement in found):
-            wide = {name: array.astype(np.float64) for name, array in parameters.items()}
-            start = replace(replicas.truth, parameters=wide, batches=(None,))
+            wide = replicas.truth.at(step.index, start)
             for seed in DISTURBANCES:
-                _widen(envelope, network, disturbed(start, step.tensors["Z1"].dtype, seed), truth)
+                _widen(envelope, network, disturbed(wide, step.tensors["Z1"].dtype, seed), truth, step.index)
             found = self._agreements(step, truth, envelope)
         return found
 
     def _agreements(self, step: Step, truth: Tensors, envelope: Mapping[str, float]) -> list[Agreement]:
         network = self._replicas.training.network
-        differences, left_out = _differences(network, {**step.tensors, "X": truth["X"]}, truth)
+        differences, left_out = _differences(network, {**step.tensors, "X": truth["X"]}, truth, step.index)
         return [
             _agreement(step, name, difference, truth[name], envelope[name], left_out)
             for name, difference in differences
         ]
 
-    def _of_batch(self, samples: Array) -> Replicas:
-        training = self._replicas.training
-        X, Y = training.batch(samples)
-        return Replicas(replace(training, X=X, Y=Y, batches=(None,)), self._replicas.reference)
 
-
-def _widen(envelope: dict[str, float], network: Network, run: Tensors, truth: Tensors) -> None:
-    for name, difference in _differences(network, run, truth)[0]:
+def _widen(envelope: dict[str, float], network: Network, run: Tensors, truth: Tensors, index: int) -> None:
+    for name, difference in _differences(network, run, truth, index)[0]:
         largest = float(np.abs(difference).max(initial=0.0))
         if np.isfinite(largest):  # a replica that overflows says nothing of how far rounding carries
             envelope[name] = max(envelope[name], largest)
@@ -144,14 +140,14 @@ def flipped(network: Network, first: Tensors, second: Tensors) -> Array:
     return np.flatnonzero(different)
 
 
-def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterator[tuple[str, Array]], int]:
+def _differences(network: Network, run: Tensors, truth: Tensors, index: int) -> tuple[Iterator[tuple[str, Array]], int]:
     """``run − truth`` of each quantity, without the samples that :func:`flipped` names; and how many those are."""
     flips = flipped(network, run, truth)
     m = truth["Z1"].shape[1]
 
     def each() -> Iterator[tuple[str, Array]]:
         for name in network.shapes(m):
-            if name in network.parameter_shapes():
+            if name in network.parameter_shapes() or name in network.state_shapes():
                 continue
             kind, layer = split(name) if name != "loss" else ("loss", network.depth)
             behind_kink = (name.startswith("d") or name.endswith("_next")) and _behind(network, kind, layer, name)
@@ -159,11 +155,14 @@ def _differences(network: Network, run: Tensors, truth: Tensors) -> tuple[Iterat
                 continue  # no sample is left to compare: none is no agreement, so the quantity gets none in this step
             difference = run[name] - truth[name]
             if len(flips):
-                if kind in "Wb" and behind_kink:
-                    sign = -network.step_size(m) if name.endswith("_next") else 1.0
-                    difference = difference - sign * (
-                        _share(run, kind, layer, flips) - _share(truth, kind, layer, flips)
+                if kind in "Wb" and behind_kink and name.endswith("_next") and not network.optimizer.plain:
+                    difference = difference - (
+                        updated_without(network, run, name, flips, index)
+                        - updated_without(network, truth, name, flips, index)
                     )
+                elif kind in "Wb" and behind_kink:
+                    sign = -network.step_size(m, index) if name.endswith("_next") else 1.0
+                    difference = difference - sign * (share(run, kind, layer, flips) - share(truth, kind, layer, flips))
                 elif behind_kink:
                     difference[:, flips] = 0
             yield name, difference
@@ -177,15 +176,6 @@ def _behind(network: Network, kind: str, layer: int, name: str) -> bool:
     """
     at_output = layer == network.depth
     return not at_output or (network.activations[-1] in KINKED and not (kind == "A" and name.startswith("dA")))
-
-
-def _share(tensors: Tensors, kind: str, layer: int, samples: Array) -> Array:
-    """What the samples contribute to dW or db of a layer, in float64."""
-    dZ = tensors[f"dZ{layer}"][:, samples].astype(np.float64)
-    if kind == "b":
-        return np.asarray(dZ.sum(axis=1, keepdims=True))
-    below = tensors["X"] if layer == 1 else tensors[f"A{layer - 1}"]
-    return np.asarray(dZ @ below[:, samples].astype(np.float64).T)
 
 
 def _agreement(step: Step, name: str, difference: Array, truth: Array, envelope: float, left_out: int) -> Agreement:

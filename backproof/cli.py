@@ -159,14 +159,22 @@ def parser() -> argparse.ArgumentParser:
         "--partial", action="store_true", help="accept an interrupted recording, up to its last whole step"
     )
 
+    check.add_argument(
+        "--check", choices=("dense", "sketch"), default="dense", help="sketch: a fraction of the cost; default: dense"
+    )
+
     compare = add("compare", "judge two recordings of the same training, and how far apart they are")
     compare.add_argument("first", type=Path, metavar="A")
     compare.add_argument("second", type=Path, metavar="B")
 
     _trace(add("trace", "run a training script unchanged, pick up the arrays of its steps, and judge them"))
 
+    _train(add("train", "train in several implementations at once, certify every step, and let go of it"))
+
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
     report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
+    report.add_argument("--html", action="store_true", help="as pages for a browser, in DIR/html")
+    report.add_argument("--single-file", action="store_true", help="with --html: one file, DIR/report.html")
 
     diff = add("diff", "two runs side by side: what moved, by how many ULPs, where first; nothing is judged")
     diff.add_argument("old", type=Path, metavar="OLD", help="a recording, or the folder or summary.json of a verify")
@@ -189,6 +197,26 @@ def _gate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--github", action="store_true", help="print annotations, and add the Markdown to $GITHUB_STEP_SUMMARY"
     )
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    command.add_argument("network", nargs="+", metavar="NETWORK", help="a network or a family (binary)")
+    _settings(command)
+    command.set_defaults(steps=None)
+    command.add_argument("--epochs", type=int, metavar="N", help="instead of --steps; default: 1")
+    command.add_argument(
+        "--implementation", nargs="+", metavar="NAME", default=[], help="default: every configured implementation"
+    )
+    command.add_argument(
+        "--check",
+        choices=("dense", "sketch", "none"),
+        default="sketch",
+        help="of each step's equations; default: sketch",
+    )
+    command.add_argument("--check-every", type=int, default=1, metavar="N", help="check every Nth step; default: 1")
+    command.add_argument("--no-replicas", action="store_true", help="neither float64 run nor replicas: equations only")
+    command.add_argument("--output", type=Path, metavar="DIR", help="write the trajectory there; default: nowhere")
+    command.add_argument("--recordings", type=Path, metavar="DIR", help="write every step there; default: nowhere")
 
 
 def _trace(command: argparse.ArgumentParser) -> None:
@@ -215,3 +243,5 @@ def _settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and batches; default: 0")
     command.add_argument("--threads", type=int, metavar="N", help="of each implementation; default: its own")
+    command.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, adam, ...; default: each network's own")
+    command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: each network's own")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,12 @@ from backproof import verify as verification
 from backproof.compare import compare_recordings
 from backproof.config import Config, find, require
 from backproof.errors import BackproofError
+from backproof.gate.shown import shown
 from backproof.judge import Judge
+from backproof.long_run.recorded import certify_recording
+from backproof.long_run.report import facts, terminal
 from backproof.network import Network
+from backproof.progress import progress
 from backproof.recorded import recorded
 from backproof.recording import Recording, RecordingWriter
 from backproof.report import index, run, store
@@ -26,7 +29,7 @@ from backproof.runs import same_samples, source_of, steps_of
 from backproof.settings import Settings, prepare
 from backproof.threads import limit
 from backproof.training import Implementation, Step, Training
-from backproof.variants import by_format
+from backproof.variants import by_format, in_formats
 
 
 def networks(options: argparse.Namespace) -> int:
@@ -57,7 +60,11 @@ def verify(options: argparse.Namespace) -> int:
     implementations = _judged(config, chosen, options)
     dataset = data.load(settings.data)
     limit(options.threads, implementations)
-    jobs = list(_jobs(config, chosen, settings, implementations))
+    jobs = [
+        (own, replace(settings, dtype=dtype), members)
+        for network in chosen
+        for own, dtype, members in in_formats(network, implementations, settings.dtype, config.networks)
+    ]
     for network, own, _ in jobs:
         prepare(network, dataset, own, reference)  # what cannot be prepared is refused before a report is removed
     sources = {name: source_of(name, module) for name, module in implementations.items()}
@@ -65,37 +72,22 @@ def verify(options: argparse.Namespace) -> int:
     if gone := sorted(set(store.clear(output)) - {network.name for network, _, _ in jobs}):
         print(f"removed the reports of an earlier run from {output}: {', '.join(gone)}", file=sys.stderr)
     recordings = output / "recordings" if options.keep_recordings else None
-    facts = {}
-    with _progress(len(chosen) * settings.steps * len(implementations)) as advance:
+    evidence = {}
+    with progress(len(chosen) * settings.steps * len(implementations)) as advance:
         for network, own, members in jobs:
             name, training = network.name, prepare(network, dataset, own, reference)
-            facts[name] = verification.verify_network(
+            evidence[name] = verification.verify_network(
                 training, members, reference, recordings and recordings / name, advance
             )
             if own != settings:
-                facts[name]["dtype"] = own.dtype
-            store.write_layers(output, name, facts[name])
+                evidence[name]["dtype"] = own.dtype
+            store.write_layers(output, name, evidence[name])
     where = verification.environment(sources)
-    store.write_summary(output, verification.summarise(settings, dataset.name, facts, where, config.project))
+    store.write_summary(output, verification.summarise(settings, dataset.name, evidence, where, config.project))
     summary = render(output)
     print(index.terminal(summary))
     print(f"\nA report for each layer: {output / store.INDEX}")
     return 0 if summary["verdict"] == "rounding" else 1
-
-
-def _jobs(
-    config: Config, chosen: list[Network], settings: Settings, modules: Mapping[str, Implementation]
-) -> Iterator[tuple[Network, Settings, Mapping[str, Implementation]]]:
-    """Each network with those that train it in one format; in another than that of the run it is ``NETWORK-FORMAT``."""
-    for network in chosen:
-        for dtype, members in by_format(modules, settings.dtype).items():
-            own = network if dtype == settings.dtype else replace(network, name=f"{network.name}-{dtype}")
-            if own is not network and own.name in config.networks:
-                raise BackproofError(
-                    f"{own.name!r} would be the page of {network.name!r} in {dtype}, and a network has that name; "
-                    "rename the network"
-                )
-            yield own, replace(settings, dtype=dtype), members
 
 
 def _judged(config: Config, chosen: list[Network], options: argparse.Namespace) -> Mapping[str, Implementation]:
@@ -123,7 +115,7 @@ def record(options: argparse.Namespace) -> int:
     dataset = data.load(settings.data)
     limit(options.threads, {options.implementation: module})
     chosen = config.select(options.network)
-    with _progress(len(chosen) * settings.steps) as advance:
+    with progress(len(chosen) * settings.steps) as advance:
         for network in chosen:
             folder = options.output if len(chosen) == 1 else options.output / network.name
             training = prepare(network, dataset, settings, reference)
@@ -157,16 +149,25 @@ def check(options: argparse.Namespace) -> int:
     failed = False
     for folder in options.recording:
         recording = Recording(folder, partial=options.partial)
-        steps = recording.steps_written
-        judge = Judge(recording.training, steps, replicas=None)
-        with _progress(steps) as advance:
-            for step in recording.steps():
-                judge.consume(step)
-                advance()
-        judge.finish(options.partial)
-        print(run.terminal(recording, judge))
-        failed |= judge.verdict > 0
+        with progress(recording.steps_written) as advance:
+            if options.check == "sketch":
+                found = certify_recording(recording, advance)
+                verdict, said = found.verdict, terminal(facts(found, "sketch", 1))
+            else:
+                judge = _judge(recording, options.partial, advance)
+                verdict, said = judge.verdict, run.terminal(recording, judge)
+        print(said)
+        failed |= verdict > 0
     return int(failed)
+
+
+def _judge(recording: Recording, partial: bool, advance: Callable[[], None]) -> Judge:
+    judge = Judge(recording.training, recording.steps_written, replicas=None)
+    for step in recording.steps():
+        judge.consume(step)
+        advance()
+    judge.finish(partial)
+    return judge
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -174,7 +175,7 @@ def compare(options: argparse.Namespace) -> int:
     first, second = Recording(options.first), Recording(options.second)
     config = find()
     reference = verification.reference_of(config) if config else None
-    with _progress(first.steps_written) as advance:
+    with progress(first.steps_written) as advance:
         comparison = compare_recordings(first, second, reference, advance)
     print(run.comparison(first, second, comparison))
     if reference is None:
@@ -203,36 +204,40 @@ def diff(options: argparse.Namespace) -> int:
     return command.run(options.old, options.new)
 
 
+def train(options: argparse.Namespace) -> int:
+    """Train in several implementations at once and certify every step."""
+    from backproof.long_run import command
+
+    return command.run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Render again what ``verify`` left."""
     config = None if options.output else find()
     folder = options.output or (config.root / "reports" if config else Path("reports"))
+    if options.single_file and not options.html:
+        raise BackproofError("--single-file goes with --html")
     try:
-        summary = render(folder)
+        if options.html:
+            from backproof.report.html import command
+
+            summary, page = command.render(folder, options.single_file)
+        else:
+            summary, page = render(folder), folder / store.INDEX
         table = index.terminal(summary)
     # Whatever another process or an editor left out of the evidence shows up as one of these, wherever it is missed.
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = shown(f"{type(error).__name__}: {error}")
         raise BackproofError(
             f"{folder}: the evidence is incomplete ({reason}); run 'backproof verify' again"
         ) from error
     print(table)
-    print(f"\nA report for each layer: {folder / store.INDEX}")
+    print(f"\nA report for each layer: {page}")
     return 0 if summary["verdict"] == "rounding" else 1
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, on a terminal only."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
-
-        def advance() -> None:
-            bar.update()
-
-        yield advance
+    return Settings(
+        options.data, options.samples, options.steps, options.batch_size, options.dtype, options.seed,
+        options.optimizer, options.learning_rate,
+    )  # fmt: skip

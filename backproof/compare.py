@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backproof.batches import in_data
 from backproof.diagnosis import two_runs
+from backproof.difference import difference
 from backproof.equations import equations
 from backproof.errors import BackproofError
 from backproof.judge import Judge
@@ -44,13 +45,11 @@ class Gap:
     def add(self, step: Step, name: str, b: Array) -> None:
         """Take in a quantity of one step and that of the other run, of one shape and format."""
         a = step.tensors[name]
-        # bfloat16 would round the difference of two numbers to its own 8 bits.
-        difference = np.abs(a - b if a.dtype.kind == "f" else a.astype(np.float32) - b)
-        index = tuple(int(i) for i in np.unravel_index(int(difference.argmax()), difference.shape))
-        largest = float(difference[index])
+        largest, index = difference(a, b).absolute
         if step.index == 0:
             self.first = largest
         if largest > self.absolute:
+            index = index or (0,) * a.ndim  # nothing differs: the first element stands for all
             self.absolute, self.step, self.index = largest, step.index, in_data(name, index, step.samples)
             self.values = float(a[index]), float(b[index])
             self.ulps = float(ulps(np.atleast_1d(np.asarray(a[index])), np.atleast_1d(np.asarray(b[index])))[0])

@@ -28,7 +28,7 @@ ALL = "all"
 REFERENCE_FUNCTIONS = (*FUNCTIONS, "initial_parameters")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 """Of a network or an implementation: it becomes a file's name and a word of a command line."""
-EXTRAS = {"torch": "torch", "jax": "jax", "jaxlib": "jax"}
+EXTRAS = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "optax": "jax"}
 """Missing package -> the extra of ``backproof`` that brings it."""
 
 EXAMPLE = """\

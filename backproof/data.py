@@ -94,6 +94,13 @@ def load(source: str, split: str = "train") -> Dataset:
     return _folder(folder, split, name, f"IDX files of {name}")
 
 
+def has_test(source: str) -> bool:
+    """Whether there is a test set: ``digits`` has none, and a folder has one where it holds a file of one."""
+    if source in ("digits", "mnist"):
+        return source == "mnist"
+    return any(path.is_file() for name in FILES["test"] for path in Path(source).expanduser().glob(f"{name}*"))
+
+
 def arrays(
     dataset: Dataset, network: Network, samples: int | None, dtype: DTypeLike
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -117,6 +124,11 @@ def arrays(
     classes = _classes(network)
     chosen = _chosen(dataset, network, classes, samples)
     return _inputs(dataset, chosen, format_), _targets(network, classes, dataset.labels[chosen], format_)
+
+
+def count(dataset: Dataset, network: Network, samples: int | None) -> int:
+    """How many samples :func:`arrays` would make; it raises what that does."""
+    return len(_chosen(dataset, network, _classes(network), samples))
 
 
 def _classes(network: Network) -> tuple[int, ...]:

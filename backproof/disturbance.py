@@ -8,6 +8,7 @@ random sign, and computes on from the disturbed values.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from backproof.equation_check import context_of, expected
 from backproof.equations import Product, equations
 from backproof.evaluation import Context
 from backproof.operands import Operands
+from backproof.replicas import in_float64
 from backproof.rounding import BUDGET, Format, format_of
 from backproof.training import Training
 from backproof.yardstick import Yardstick
@@ -35,8 +37,8 @@ def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
         seed: of the signs.
     """
     generator, fmt = np.random.default_rng(seed), format_of(np.dtype(dtype))
-    context = context_of(truth.network, np.dtype(dtype), truth.samples)
-    tensors: dict[str, Array] = {**truth.parameters, "X": truth.X, "Y": truth.Y}
+    context = context_of(truth.network, np.dtype(dtype), truth.samples, step=truth.first)
+    tensors: dict[str, Array] = {**truth.start, "X": truth.X, "Y": truth.Y}
     shapes = truth.network.shapes(truth.samples)
     with np.errstate(all="ignore"):
         for equation in equations(truth.network):
@@ -48,6 +50,32 @@ def disturbed(truth: Training, dtype: DTypeLike, seed: int) -> dict[str, Array]:
             off = unit * generator.choice((-1.0, 1.0), np.shape(exact))
             tensors[equation.target] = np.asarray(exact + off if rounds else exact)
     return tensors
+
+
+class DisturbedRun:
+    """A free run of which each step is disturbed: how far honest formulas may carry a whole trajectory.
+
+    It is made only where the replicas do not say enough, and catches up with the runs then.
+
+    Args:
+        training: what the runs are given.
+        seed: of the signs.
+    """
+
+    def __init__(self, training: Training, seed: int) -> None:
+        self._training, self._seed = training, seed
+        self._after: dict[str, Array] = training.start
+        self._steps = 0
+
+    def after(self, step: int) -> dict[str, Array]:
+        """Parameters and state after a step, which is not before one that was asked for earlier."""
+        for index in range(self._steps, step + 1):
+            X, Y = self._training.batch(self._training.batches[index])
+            here = in_float64(replace(self._training, X=X, Y=Y, batches=(None,)))
+            tensors = disturbed(here.at(index, self._after), self._training.dtype, self._seed + 2 * index)
+            self._after = {n.removesuffix("_next"): array for n, array in tensors.items() if n.endswith("_next")}
+        self._steps = step + 1
+        return self._after
 
 
 def _with_drift(

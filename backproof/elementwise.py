@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof import losses
+from backproof import losses, optimizer_formulas
 from backproof.evaluation import EXACT, Context, Evaluation, Formula, summed
 
 Array = NDArray[Any]
@@ -193,7 +193,7 @@ def decayed_descent(recorded: Array, context: Context, W: Array, dW: Array) -> E
     return Evaluation(exact, unit, 1.5, 4 * context.tau * (1 + context.step_size))
 
 
-FORMULAS: dict[str, Formula] = {
+FORMULAS: dict[str, Formula] = optimizer_formulas.FORMULAS | {
     formula.__name__: formula
     for formula in (
         relu, identity, leaky_relu, tanh, sigmoid, softmax,

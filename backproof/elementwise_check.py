@@ -29,12 +29,12 @@ def check_elementwise(
     shape = operands.recorded(equation.target).shape
     if not shape:
         return _loss(equation, rule, operands, fmt, context, step)
-    keep_columns = rule.formula in ("gradient_descent", "decayed_descent")
+    keep_columns = equation.target.endswith("_next")
 
     def judge(block: slice) -> tuple[Residuals, float]:
         recorded = operands.columns(equation.target, block)
         value = formula(recorded, context, *(operands.columns(name, block) for name in rule.operands))
-        return _judged(recorded, value, fmt, keep_columns)
+        return _judged(recorded, value, fmt, Residuals(recorded.shape, keep_columns, block.start, shape[1]))
 
     residuals, ceiling = Residuals(shape, keep_columns), 0.0
     parts = blocks(*shape)
@@ -54,9 +54,8 @@ def _loss(equation: Equation, rule: Elementwise, operands: Operands, fmt: Format
     return check_loss(equation, operands.recorded(equation.target), value.terms, fmt, step)
 
 
-def _judged(recorded: Array, value: Evaluation, fmt: Format, keep_columns: bool) -> tuple[Residuals, float]:
-    """Residuals of one block, and its highest ceiling."""
-    residuals = Residuals(recorded.shape, keep_columns)
+def _judged(recorded: Array, value: Evaluation, fmt: Format, residuals: Residuals) -> tuple[Residuals, float]:
+    """The residuals of one block, filled in, and its highest ceiling."""
     exact, scale = np.reshape(value.exact, recorded.shape), np.reshape(value.unit, recorded.shape)
     # What involves no rounding is exact in float64 too: the yardstick needs no allowance of its own.
     exactly = np.asarray(value.budget) == EXACT

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from backproof.operands import Operands
 from backproof.parallel import single_threaded_blas
 from backproof.product_check import check_product, exact_product
 from backproof.rounding import BUDGET, Format, format_of
-from backproof.structure import Flaw, flaws
+from backproof.sketch import Screen
+from backproof.structure import Flaw, flaws, sound
 from backproof.training import Step
 from backproof.verdict import Verdict
 from backproof.yardstick import Yardstick
@@ -35,12 +37,19 @@ WORST = 64
 
 @dataclass(frozen=True)
 class StepChecks:
-    """All that was found in one step. ``unchecked`` names the equations that a flaw kept from being judged."""
+    """All that was found in one step.
+
+    Attributes:
+        checks: of the equations that were judged densely.
+        unchecked: the equations that a flaw kept from being judged.
+        sketched: target of each equation that passed its sketch -> the largest part of the limit that it used.
+    """
 
     step: int
     flaws: list[Flaw]
     checks: list[Check]
     unchecked: list[Equation]
+    sketched: Mapping[str, float] = field(default_factory=dict)
 
 
 class EquationChecker:
@@ -49,32 +58,47 @@ class EquationChecker:
     Args:
         network: the specification.
         dtype: the run's format.
+        screen: what passes it is not judged densely.
     """
 
-    def __init__(self, network: Network, dtype: np.dtype[Any]) -> None:
+    def __init__(self, network: Network, dtype: np.dtype[Any], screen: Screen | None = None) -> None:
         self._network = network
+        self._screen = screen
         self._dtype = np.dtype(dtype)
         self._format = format_of(self._dtype)
+        self._equations = equations(network)
         self._operands: Operands | None = None
         self._explained: set[str] = set()
 
     def check(self, step: Step, X: Array, Y: Array) -> StepChecks:
         """Structure first, then every equation whose target and operands are sound, in order of computation."""
         m = X.shape[1]
+        self._operands = operands = Operands({**step.tensors, "X": X, "Y": Y}, self._operands)
+        context = context_of(self._network, self._dtype, m, step=step.index)
+        passed = self._sketched(step, operands, context, m)
+        if len(passed) == len(self._equations):
+            return StepChecks(step.index, [], [], [], passed)
         found = flaws(self._network, step.tensors, m, self._dtype)
         unsound = {flaw.quantity for flaw in found}
-        self._operands = operands = Operands({**step.tensors, "X": X, "Y": Y}, self._operands)
-        context = context_of(self._network, self._dtype, m)
         checks, unchecked = [], []
         with single_threaded_blas(), np.errstate(all="ignore"):
-            for equation in equations(self._network):
+            for equation in self._equations:
+                if equation.target in passed:
+                    continue
                 if unsound.isdisjoint((equation.target, *equation.rule.operands)):
                     check = check_equation(equation, operands, self._format, context, step.index)
                     checks.append(self._diagnosed(check, operands, context))
                 else:
                     unchecked.append(equation)
         named = [_overflow(flaw, self._network, operands, self._format, context, unsound) for flaw in found]
-        return StepChecks(step.index, named, checks, unchecked)
+        return StepChecks(step.index, named, checks, unchecked, passed)
+
+    def _sketched(self, step: Step, operands: Operands, context: Context, m: int) -> dict[str, float]:
+        """What the screen lets pass, if there is one; nothing of a step whose structure is not the specification's."""
+        if self._screen is None or not sound(self._network, step.tensors, m, self._dtype):
+            return {}
+        with single_threaded_blas(), np.errstate(all="ignore"):
+            return self._screen.passed(operands, context)
 
     def _diagnosed(self, check: Check, operands: Operands, context: Context) -> Check:
         """Name the mistake, the first time that an equation fails; a healthy run pays nothing."""
@@ -106,10 +130,10 @@ def diagnosed(
     return replace(check, explanations=found, message=f"{check.message}; {said}" if said else check.message)
 
 
-def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta") -> Context:
-    """The numbers of a batch of ``m``; slope, step size and λ as rounded in the format."""
+def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str = "delta", step: int = 0) -> Context:
+    """The numbers of a batch of ``m`` in a step; slope, step size and λ as rounded in the format."""
     kind, divisor = np.dtype(dtype).type, network.divisor(m)
-    step_size = network.step_size(m) / (divisor if averaged_in == "update" else 1)
+    step_size = network.step_size(m, step) / (divisor if averaged_in == "update" else 1)
     return Context(
         divisor,
         float(kind(network.slope)),
@@ -118,6 +142,9 @@ def context_of(network: Network, dtype: np.dtype[Any], m: int, averaged_in: str 
         network.half,
         averaged_in != "delta",
         float(kind(network.weight_decay)),
+        network.optimizer,
+        step + 1,
+        format_of(dtype).unit_roundoff,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from backproof.network import Network
+from backproof.optimizer import Optimizer
 
 ONES = "1"
 """The operand of a sum over samples: a row of m ones, so that ``db = dZ 1^T`` is a product like ``dW = dZ A^T``."""
@@ -171,5 +172,38 @@ def _update(network: Network, averaged_in: str) -> Iterator[Equation]:
     over = "/m" if averaged_in == "update" and network.reduction != "sum" else ""
     for layer in range(1, network.depth + 1):
         for name in (f"W{layer}", f"b{layer}"):
+            if not network.optimizer.plain:
+                yield from _with_state(network.optimizer, layer, name)
+                continue
             rule = Elementwise("gradient_descent", (name, f"d{name}"))
             yield Equation(f"{name}_next", layer, rule, f"{name}_next = {name} − α{over}·d{name}")
+
+
+def _with_state(optimizer: Optimizer, layer: int, W: str) -> Iterator[Equation]:
+    """The update of one parameter: what the optimizer keeps of it, then the parameter itself, from what is kept."""
+    decayed = (W,) if optimizer.coupled else ()
+    dW = f"(d{W} + λ·{W})" if decayed else f"d{W}"
+    state = {name[0]: f"{name}_next" for name in optimizer.state(W)}
+    moments = {
+        "v": ("velocity", f"μ·v{W} + {dW}"),
+        "m": ("first_moment", f"β₁·m{W} + (1 − β₁)·{dW}"),
+        "s": ("second_moment", f"{'ρ' if optimizer.name == 'rmsprop' else 'β₂'}·s{W} + (1 − "
+              f"{'ρ' if optimizer.name == 'rmsprop' else 'β₂'})·{dW}²"),
+    }  # fmt: skip
+    for kind, after in state.items():
+        formula, text = moments[kind]
+        yield Equation(after, layer, Elementwise(formula, (f"{kind}{W}", f"d{W}", *decayed)), f"{after} = {text}")
+    v, m, s = (state.get(kind, "") for kind in "vms")
+    hat = f"{s}/(1 − β₂ᵗ)" if optimizer.name != "rmsprop" else s
+    root = f"√({hat} + ε)" if optimizer.epsilon_inside else f"(√({hat}) + ε)"
+    decay = f" − α·λ·{W}" if optimizer.decoupled else ""
+    operands, step = {
+        "sgd": ((W, f"d{W}"), f"α·{dW}"),
+        "momentum": ((W, v), f"α·{v}"),
+        "nesterov": ((W, v, f"d{W}"), f"α·({dW} + μ·{v})"),
+        "adam": ((W, m, s), f"α·({m}/(1 − β₁ᵗ))/{root}"),
+        "adamw": ((W, m, s), f"α·({m}/(1 − β₁ᵗ))/{root}"),
+        "rmsprop": ((W, s, f"d{W}"), f"α·{dW}/{root}"),
+    }[optimizer.name]
+    rule = Elementwise(f"{optimizer.name}_descent", operands)
+    yield Equation(f"{W}_next", layer, rule, f"{W}_next = {W}{decay} − {step}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.optimizer import SGD, Optimizer
 from backproof.rounding import BUDGET
 
 Array = NDArray[Any]
@@ -31,6 +32,9 @@ class Context:
         averaged_late: 1/divisor is applied to dW and db and not in the output's delta, so that every dZ is
             ``divisor`` times the derivative of the loss.
         weight_decay: λ, as rounded in the format.
+        optimizer: whose constants the update takes, as they are specified.
+        t: number of the step, from 1, as the optimizer counts.
+        unit_roundoff: u of the format.
     """
 
     divisor: int
@@ -40,6 +44,9 @@ class Context:
     half: bool = False
     averaged_late: bool = False
     weight_decay: float = 0.0
+    optimizer: Optimizer = SGD
+    t: int = 1
+    unit_roundoff: float = 2.0**-53
 
     @property
     def delta_divisor(self) -> int:

@@ -13,19 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof import error_map
 from backproof.agreement import Agreement
 from backproof.batches import in_data
 from backproof.check import Check
+from backproof.residuals import WORST
 from backproof.verdict import Verdict
 
 Array = NDArray[Any]
 Json = dict[str, Any]
 
-SCHEMA = 2
-"""Of the summary and the layers' evidence; 2 has the batches' sizes and the devices."""
+SCHEMA = 3
+"""Of the summary and the layers' evidence; 3 has maps, several worst elements, and what each step used."""
 BINS = tuple(2.0**k for k in range(-9, 1))
 """Upper ends of the histogram's bins, in fractions of the budget; a last bin holds what is above it."""
-ARRAYS = ("histogram", "rows", "columns")
+ARRAYS = ("histogram", "rows", "columns", "map", "worst_elements")
 """Keys that stand in the layer's evidence only, not in the summary."""
 
 
@@ -53,6 +55,8 @@ class EquationEvidence:
     histogram: Array = field(default_factory=lambda: np.zeros(len(BINS) + 1, np.int64))
     rows: Array | None = None
     columns: Array | None = None
+    cells: Array | None = None
+    most: dict[tuple[int, ...], Json] = field(default_factory=dict)
 
     def add(self, check: Check, samples: Array | None = None) -> None:
         """Take in one step, made of the ``samples`` that it names."""
@@ -83,6 +87,18 @@ class EquationEvidence:
         if residuals.columns is not None:
             columns = residuals.columns
             self.columns = columns if self.columns is None else np.maximum(self.columns, columns)
+        self.cells = error_map.merged(self.cells, residuals.cells)
+        self._used_most(check, samples)
+
+    def _used_most(self, check: Check, samples: Array | None) -> None:
+        """Keep the elements that used most of all steps, each at its worst step."""
+        for fraction, row, column, recorded, exact in check.residuals.worst.tolist():
+            index = in_data(check.equation.target, (int(row), int(column)), samples)
+            if index not in self.most or fraction > self.most[index]["fraction"]:
+                values = {"fraction": fraction, "recorded": recorded, "exact": exact}
+                self.most[index] = {"step": check.step, "index": list(index), **values}
+        ordered = sorted(self.most.items(), key=lambda item: (-item[1]["fraction"], item[0]))
+        self.most = dict(ordered[:WORST])
 
     def to_json(self) -> Json:
         """Facts and arrays."""
@@ -101,6 +117,10 @@ class EquationEvidence:
             "histogram": self.histogram.tolist(),
             "rows": _map(self.rows),
             "columns": _map(self.columns),
+            "map": None if self.cells is None or self.cells.size == 1 else error_map.encoded(self.cells),
+            "worst_elements": [
+                {**element, "fraction": significant(element["fraction"])} for element in self.most.values()
+            ],
         }
 
     def _message(self) -> str:

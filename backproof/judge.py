@@ -11,6 +11,7 @@ from backproof.diagnosis import Explanation
 from backproof.equation_check import EquationChecker
 from backproof.equations import Product, equations
 from backproof.evidence import AgreementEvidence, EquationEvidence, Json, significant
+from backproof.flips import Flips
 from backproof.replicas import Replicas
 from backproof.structure import Flaw
 from backproof.training import Step, Training
@@ -74,7 +75,7 @@ class Judge:
         self._expected_steps = steps
         self._equations = EquationChecker(training.network, training.dtype)
         self._agreement = None if replicas is None else AgreementChecker(replicas)
-        self._continuity = Continuity(training.parameters)
+        self._continuity = Continuity(training.start)
         self.batches = Batches()
         self.equations = {e.target: EquationEvidence(e.text) for e in equations(training.network)}
         sizes = training.network.sizes
@@ -89,6 +90,8 @@ class Judge:
         self.uncompared: dict[str, int] = {}
         self.losses: list[float] = []
         self.distances: list[float] = []
+        self.flips = Flips()
+        self.used: list[float] = []
         self.steps = 0
 
     def consume(self, step: Step, free: FreeStep | None = None) -> None:
@@ -98,6 +101,7 @@ class Judge:
         self.steps += 1
         self.batches.add(X.shape[1], step.samples)
         self.findings += [self._flaw(flaw, step) for flaw in result.flaws]
+        self.used.append(max((c.residuals.fraction for c in result.checks if self._tells(c)), default=0.0))
         for check in result.checks:
             target = check.equation.target
             self.equations[target].add(check, step.samples)
@@ -110,10 +114,15 @@ class Judge:
         if not result.flaws:
             self._compare(step, free)
 
+    def _tells(self, check: Check) -> bool:
+        """A single rounding always comes close to its bound; a sum tells more, and so does whatever fails."""
+        return check.verdict is not Verdict.ROUNDING or check.equation.target in self._sums
+
     def _compare(self, step: Step, free: FreeStep | None) -> None:
         self.losses.append(float(step.tensors["loss"]))
         if free is not None:
             self.distances.append(free.distance(after_update(step)))
+            self.flips.add(step.index, step.tensors, step.samples, free)
         if self._agreement is None:
             return
         agreements = self._agreement.check(step)
@@ -198,6 +207,9 @@ class Judge:
             "agreement": None if quantity is None else {"quantity": quantity, "fraction": used[quantity]},
             "losses": [significant(loss, 8) for loss in self.losses],
             "distances": [significant(distance) for distance in self.distances],
+            "flips": self.flips.to_json(),
+            "flips_in_all": self.flips.count,
+            "used_by_step": [significant(fraction) for fraction in self.used],
             "findings": [finding.to_json() for finding in self.findings[:FINDINGS]],
             "findings_in_all": len(self.findings),
         }  # fmt: skip

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from backproof.errors import BackproofError
+from backproof.optimizer import SGD, Optimizer
+from backproof.schedule import CONSTANT, Schedule
 
 HIDDEN_ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "identity")
 LARGEST_SIZE = 10_000_000
@@ -56,8 +58,10 @@ class Network:
         weight_decay: λ of the penalty ``λ/2 Σ W²`` on all weights, which adds ``λ W`` to each dW; biases are spared.
         slope: the leaky ReLU's.
         initialisation: ``he`` (variance 2/fan_in) or ``xavier`` (2/(fan_in + fan_out)).
-        learning_rate: of plain gradient descent; positive and below 1e300.
+        learning_rate: of the optimizer; positive and below 1e300.
         learning_rate_over_m: divide it by the number of samples (for summed losses).
+        optimizer: the rule of update; plain gradient descent by default.
+        schedule: what the learning rate is multiplied with, step by step.
         classes: the digits that the network tells apart; empty means all ten.
         note: the handwritten note that it comes from, if any.
 
@@ -78,6 +82,8 @@ class Network:
     initialisation: str = "he"
     learning_rate: float = 0.1
     learning_rate_over_m: bool = False
+    optimizer: Optimizer = SGD
+    schedule: Schedule = CONSTANT
     classes: tuple[int, ...] = ()
     note: str = ""
 
@@ -131,6 +137,11 @@ class Network:
         """Whether output activation and loss are one function of the logits, with the delta ``A - Y``."""
         return JOINT.get(self.loss) == self.activations[-1]
 
+    @property
+    def kinked(self) -> tuple[int, ...]:
+        """Layers whose activation has a derivative that jumps at 0."""
+        return tuple(n for n, activation in enumerate(self.activations, 1) if activation in KINKED)
+
     def divisor(self, m: int) -> int:
         """What the reduction divides the summed loss of ``m`` samples by."""
         if self.reduction == "sum":
@@ -138,9 +149,10 @@ class Network:
         each = self.reduction == "mean" and self.loss != "cross_entropy"
         return m * self.sizes[-1] if each else m
 
-    def step_size(self, m: int) -> float:
-        """The learning rate of a batch of ``m`` samples."""
-        return self.learning_rate / m if self.learning_rate_over_m else self.learning_rate
+    def step_size(self, m: int, step: int = 0) -> float:
+        """The learning rate of a batch of ``m`` samples in step ``step``, counted from 0."""
+        rate = self.learning_rate * self.schedule.at(step)
+        return rate / m if self.learning_rate_over_m else rate
 
     def label_shape(self, m: int) -> tuple[int, int]:
         """Shape of Y: 1 x m for integer labels, else output units x m."""
@@ -155,31 +167,45 @@ class Network:
             shapes[f"b{layer}"] = (fan_out, 1)
         return shapes
 
+    def state_shapes(self) -> dict[str, tuple[int, int]]:
+        """``mW1``, ``sW1``, ``mb1``, ...: what the optimizer keeps; each of its parameter's shape."""
+        return {
+            name: shape
+            for parameter, shape in self.parameter_shapes().items()
+            for name in self.optimizer.state(parameter)
+        }
+
     def shapes(self, m: int) -> dict[str, tuple[int, ...]]:
         """Shape of every quantity that a step of ``m`` samples records (X and Y stand apart).
 
         The output has a dA only where its activation and the loss are two functions.
         """
-        parameters = self.parameter_shapes()
-        shapes: dict[str, tuple[int, ...]] = dict(parameters)
+        parameters, state = self.parameter_shapes(), self.state_shapes()
+        shapes: dict[str, tuple[int, ...]] = {**parameters, **state}
         shapes["loss"] = ()
         for layer in range(1, self.depth + 1):
             names = ("Z", "A", "dZ") if layer == self.depth and self.joint else ("Z", "A", "dA", "dZ")
             shapes |= {f"{name}{layer}": (self.sizes[layer], m) for name in names}
         shapes |= {f"d{name}": shape for name, shape in parameters.items()}
-        shapes |= {f"{name}_next": shape for name, shape in parameters.items()}
+        shapes |= {f"{name}_next": shape for name, shape in (state | parameters).items()}
         return shapes
 
     def layer_of(self, quantity: str) -> int:
         """The layer of ``dW3`` or ``Z3`` is 3, the loss belongs to the output's; 0 for what is no layer's."""
         if quantity == "loss":
             return self.depth
-        digits = quantity.removesuffix("_next").lstrip("dWbZA")
+        digits = quantity.removesuffix("_next").lstrip("dvmsWbZA")
         return int(digits) if digits.isdecimal() and int(digits) <= self.depth else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-ready values; ``from_dict`` undoes it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Plain JSON-ready values; ``from_dict`` undoes it. Plain gradient descent at a constant rate goes unsaid."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        for key, usual in (("optimizer", SGD), ("schedule", CONSTANT)):
+            if getattr(self, key) == usual:
+                del values[key]
+            else:
+                values[key] = getattr(self, key).to_dict()
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Network:
@@ -194,7 +220,10 @@ class Network:
             raise BackproofError(f"network {name!r}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
         if missing := [key for key in ("name", "sizes", "activations") if key not in values]:
             raise BackproofError(f"network {name!r}: {missing[0]!r} is missing")
+        tables = _tables(name, values)
         for key, value in values.items():
+            if key in tables:
+                continue
             kind = str(known[key].type).partition("[")[0]
             accepted = {"tuple": (list, tuple), "float": (int, float), "bool": (bool,), "str": (str,)}[kind]
             if not isinstance(value, accepted) or (kind == "float" and isinstance(value, bool)):
@@ -203,6 +232,15 @@ class Network:
             converted: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
             }
-            return cls(**converted)
+            return cls(**converted | tables)
         except TypeError as error:
             raise BackproofError(f"network {name!r}: {error}") from error
+
+
+def _tables(network: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer and the schedule of a network's table, where it has them."""
+    made = {"optimizer": Optimizer.from_dict, "schedule": Schedule.from_dict}
+    try:
+        return {key: make(values[key]) for key, make in made.items() if key in values}
+    except BackproofError as error:
+        raise BackproofError(f"network {network!r}: {error}") from error

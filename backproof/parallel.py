@@ -27,7 +27,7 @@ def blocks(rows: int, columns: int) -> list[slice]:
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """``[function(item) for item in items]``, several at a time; the results stand in the order of the items."""
-    if len(items) < 2 or _processors() < 2:
+    if len(items) < 2 or processors() < 2:
         return [_quietly(function, item) for item in items]
     return list(_pool().map(lambda item: _quietly(function, item), items))
 
@@ -53,13 +53,14 @@ def _quietly(function: Callable[[T], R], item: T) -> R:
 
 
 @cache
-def _processors() -> int:
+def processors() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_processors(), thread_name_prefix="backproof")
+    return ThreadPoolExecutor(processors(), thread_name_prefix="backproof")
 
 
 @cache

@@ -103,7 +103,7 @@ def _judged(
     recorded: Array, exact: Array, yardstick: Yardstick, block: slice, fmt: Format, keep_columns: bool
 ) -> Residuals:
     u, factor = fmt.unit_roundoff, doubling(fmt)
-    residuals = Residuals(recorded.shape, keep_columns)
+    residuals = Residuals(recorded.shape, keep_columns, block.start, yardstick.columns.size)
     unit = yardstick.unit(slice(None), block)
     # Subnormal noise has no slope worth fitting, and a value that it may hide agrees for nothing.
     normal = unit > NEAR * yardstick.floor if unit.min() <= NEAR * yardstick.floor else None

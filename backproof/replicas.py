@@ -72,20 +72,22 @@ class Permuted:
         if self.replica.other_layout:
             network = replace(network, layout="rows" if network.layout == "columns" else "columns")
         parameters = {}
-        for name, array in given.parameters.items():
-            layer = int(name[1:])
+        for name, array in {**given.parameters, **given.state}.items():
+            kind, layer = split(name)
             rows = self.units[layer]
-            parameters[name] = array[np.ix_(rows, self.units[layer - 1])] if name.startswith("W") else array[rows]
+            parameters[name] = array[np.ix_(rows, self.units[layer - 1])] if kind == "W" else array[rows]
+        state = {name: parameters.pop(name) for name in given.state}
         X, Y = _gathered(given.X, self.units[0], self.samples), given.Y[:, self.samples]
-        return Training(network, parameters, X, Y, self.batches, given.seed, given.data)
+        return Training(network, parameters, X, Y, self.batches, given.seed, given.data, state, given.first)
 
-    def one_step(self, parameters: Mapping[str, Array], batch: Array | None = None) -> Permuted:
-        """The same permutation of the same data, one step from other parameters (given unpermuted).
+    def one_step(self, start: Mapping[str, Array], batch: Array | None = None, step: int = 0) -> Permuted:
+        """The same permutation of the same data, one step from other parameters and state (given unpermuted).
 
         Args:
             batch: indices of the permuted samples; None for all of them.
+            step: its index in the run.
         """
-        return replace(self, given=replace(self.given, parameters=parameters, batches=(None,)), batches=(batch,))
+        return replace(self, given=self.given.at(step, start), batches=(batch,))
 
     def run(self, reference: Reference) -> Iterator[Step]:
         """The replica's steps, still permuted."""
@@ -117,14 +119,24 @@ def _gathered(array: Array, rows: Array, columns: Array) -> Array:
     return result
 
 
+def in_float64(training: Training) -> Training:
+    """The same training in float64: the same numbers, which every narrower format's are exactly."""
+    parameters, state = (
+        {name: array.astype(np.float64) for name, array in arrays.items()}
+        for arrays in (training.parameters, training.state)
+    )
+    Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
+    return replace(training, parameters=parameters, state=state, X=training.X.astype(np.float64), Y=Y)
+
+
 def first(steps: Iterable[Step]) -> Step:
     """The only step of a run; what computed it is let go of with the iterator, which would hold all its arrays."""
     return next(iter(steps))
 
 
 def split(name: str) -> tuple[str, int]:
-    """``("W", 3)`` for W3, dW3 and W3_next; ``("b", 1)`` for b1, db1; ``("Z", 2)`` for Z2 and dZ2."""
-    stem = name.removesuffix("_next").removeprefix("d")
+    """``("W", 3)`` for W3, dW3, W3_next and vW3; ``("b", 1)`` for b1, db1; ``("Z", 2)`` for Z2 and dZ2."""
+    stem = name.removesuffix("_next").lstrip("dvms")
     return stem[0], int(stem[1:])
 
 
@@ -143,23 +155,28 @@ class Replicas:
     @cached_property
     def truth(self) -> Training:
         """The training in float64."""
-        training = self.training
-        parameters = {name: array.astype(np.float64) for name, array in training.parameters.items()}
-        Y = training.Y if training.Y.dtype.kind in "iu" else training.Y.astype(np.float64)
-        return replace(training, parameters=parameters, X=training.X.astype(np.float64), Y=Y)
+        return in_float64(self.training)
 
     @cached_property
     def permutations(self) -> list[Permuted]:
         """The training, once for each of :data:`REPLICAS`."""
         return [replica.permuted(self.training) for replica in REPLICAS]
 
-    def one_step(self, parameters: Parameters) -> tuple[Step, Iterator[Step]]:
-        """One step on all samples from other parameters: in float64, and by each replica in the original order."""
-        wide = {name: array.astype(np.float64) for name, array in parameters.items()}
-        truth = first(self.reference.record(replace(self.truth, parameters=wide, batches=(None,))))
+    def of_batch(self, samples: Array | None) -> Replicas:
+        """Those of one batch on its own: each of its steps takes all of its samples. None is the whole of the data."""
+        if samples is None:
+            return self
+        X, Y = self.training.batch(samples)
+        return Replicas(replace(self.training, X=X, Y=Y, batches=(None,)), self.reference)
+
+    def one_step(self, start: Parameters, step: int = 0) -> tuple[Step, Iterator[Step]]:
+        """One step on all samples from other parameters and state: in float64, and by each replica, in the original
+        order.
+        """
+        truth = first(self.reference.record(self.truth.at(step, start)))
 
         def each() -> Iterator[Step]:
             for permuted in self.permutations:
-                yield permuted.undone(first(permuted.one_step(parameters).run(self.reference)))
+                yield permuted.undone(first(permuted.one_step(start, step=step).run(self.reference)))
 
         return truth, each()

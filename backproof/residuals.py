@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof import error_map
+
 Array = NDArray[Any]
 
 UNJUDGED = 1e300
@@ -19,6 +21,8 @@ SPACED = 64
 is missed by all of these with a probability of 0.9^64 = 0.1 %, one in a hundredth with 53 %."""
 SAMPLE = 512
 """Residuals kept of each block for the histogram: evenly spaced, so that a report is deterministic."""
+WORST = 8
+"""Elements that a report shows of an equation."""
 
 
 @dataclass
@@ -31,6 +35,9 @@ class Residuals:
         index, recorded, exact: the element that used it.
         rows: the largest fraction in each row (unit of the layer).
         columns: the largest fraction in each column, where columns are not samples.
+        start, of: where the block begins, and how many columns the whole array has (None: the block is the whole).
+        cells: the map of the largest fractions (:mod:`backproof.error_map`), of the whole array.
+        worst: (fraction, row, column, recorded, exact) of the elements that used most; at most :data:`WORST`.
         beyond: how many elements are above the ceiling, and above the budget with its floor.
         suspects: (fraction, row, column) of the elements above the budget; at most :data:`SUSPECTS`, the worst.
         spread: (row, column) of evenly spaced elements above the budget, of each block.
@@ -40,6 +47,8 @@ class Residuals:
 
     shape: tuple[int, int]
     keep_columns: bool
+    start: int = 0
+    of: int | None = None
     ratio: float = 0.0
     fraction: float = 0.0
     index: tuple[int, int] = (0, 0)
@@ -51,6 +60,8 @@ class Residuals:
     vacuous: int = 0
     rows: Array = field(init=False)
     columns: Array | None = field(init=False)
+    cells: Array = field(init=False)
+    worst: Array = field(init=False)
     suspects: Array = field(init=False)
     spread: list[Array] = field(default_factory=list)
     samples: list[Array] = field(default_factory=list)
@@ -59,6 +70,8 @@ class Residuals:
     def __post_init__(self) -> None:
         self.rows = np.zeros(self.shape[0])
         self.columns = np.zeros(self.shape[1]) if self.keep_columns else None
+        self.cells = error_map.empty(self.shape[0], self.of or self.shape[1])
+        self.worst = np.empty((0, 5))
         self.suspects = np.empty((0, 3))
 
     def add(self, recorded: Array, exact: Array, ratio: Array, fraction: Array, ceiling: Array | float) -> None:
@@ -79,10 +92,22 @@ class Residuals:
         self.ratio, self.fraction = float(ratio.max()), float(self.rows[row])
         self.index = (row, column)
         self.recorded, self.exact = float(recorded[row, column]), float(exact[row, column])
+        self.cells = error_map.of_block(fraction, self.start, self.of or self.shape[1])
+        if self.fraction > 0:
+            self.worst = self._used_most(recorded, exact, fraction)
         if self.fraction > 1:
             self._collect(ratio, fraction, ceiling)
         flat = fraction.ravel()
         self.samples.append(flat[:: max(1, flat.size // SAMPLE)][:SAMPLE].astype(np.float32))
+
+    def _used_most(self, recorded: Array, exact: Array, fraction: Array) -> Array:
+        """Those that used most stand in the rows whose largest used most."""
+        rows = np.argsort(-self.rows, kind="stable")[:WORST]
+        few = fraction[rows]
+        places = np.argpartition(few.ravel(), -min(WORST, few.size))[-WORST:]
+        row, column = rows[places // few.shape[1]], places % few.shape[1]
+        where = (row, column)
+        return _first(np.column_stack([fraction[where], row, column, recorded[where], exact[where]]))
 
     def agree(self, recorded: Array) -> None:
         """Take in elements of which every one is exact to the last bit."""
@@ -112,6 +137,9 @@ class Residuals:
         np.maximum(self.rows, other.rows, out=self.rows)
         if self.columns is not None and other.columns is not None:
             self.columns[start : start + len(other.columns)] = other.columns
+        np.maximum(self.cells, other.cells, out=self.cells)
+        if len(other.worst):
+            self.worst = _first(np.concatenate([self.worst, other.worst + np.array([0, 0, start, 0, 0])]))
         if len(other.suspects):
             self.suspects = _worst(np.concatenate([self.suspects, other.suspects + np.array([0, 0, start])]))
         self.spread += [places + np.array([0, start]) for places in other.spread]
@@ -146,6 +174,12 @@ def _worst(suspects: Array) -> Array:
         least = np.partition(suspects[:, 0], -SUSPECTS)[-SUSPECTS]
         suspects = suspects[suspects[:, 0] >= least]
     return suspects[np.argsort(-suspects[:, 0], kind="stable")[:SUSPECTS]]
+
+
+def _first(elements: Array) -> Array:
+    """The :data:`WORST` that used most, in order, by place where they used as much; what used nothing is none."""
+    order = np.lexsort((elements[:, 2], elements[:, 1], -elements[:, 0]))[:WORST]
+    return np.asarray(elements[order][elements[order, 0] > 0])
 
 
 def _evenly(places: Array) -> Array:

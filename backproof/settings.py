@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from backproof import data
 from backproof.errors import BackproofError
 from backproof.files import know_bfloat16
 from backproof.network import Network
-from backproof.rounding import rounded
+from backproof.optimizer import Optimizer
+from backproof.rounding import format_of, rounded
 from backproof.training import Array, Reference, Training
 
 MOST_STEPS = 10_000_000
@@ -29,6 +31,9 @@ class Settings:
         batch_size: samples in a step; None for all of them.
         dtype: ``float32``, ``float64`` or ``bfloat16``, which needs ml_dtypes.
         seed: of the initial parameters and of the shuffling; 0 to 2^63 - 1.
+        optimizer: a name, with the constants that it has by default, in the place of each network's own; None to keep
+            those.
+        learning_rate: in the place of each network's own; None to keep those.
 
     Raises:
         BackproofError: for a value outside these.
@@ -40,6 +45,8 @@ class Settings:
     batch_size: int | None = None
     dtype: str = "float32"
     seed: int = 0
+    optimizer: str | None = None
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "samples", "batch_size"):
@@ -56,10 +63,32 @@ class Settings:
             raise BackproofError(f"unknown dtype {self.dtype!r}; choose float32, float64 or bfloat16")
         if self.dtype == "bfloat16":
             know_bfloat16()
+        if self.optimizer is not None:
+            Optimizer(self.optimizer)
+
+    def applied(self, network: Network) -> Network:
+        """The network with the optimizer and the learning rate that were asked for.
+
+        Raises:
+            BackproofError: for a learning rate that is none.
+        """
+        optimizer = network.optimizer if self.optimizer is None else Optimizer(self.optimizer)
+        rate = network.learning_rate if self.learning_rate is None else self.learning_rate
+        return replace(network, optimizer=optimizer, learning_rate=rate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; what was left to the networks goes unsaid."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if v is not None or k not in ("optimizer", "learning_rate")}
 
 
 def prepare(network: Network, dataset: data.Dataset, settings: Settings, reference: Reference) -> Training:
     """The training that every implementation of one network is given; its arrays are read-only, for all share them."""
+    network = settings.applied(network)
+    samples = data.count(dataset, network, settings.samples)
+    rate = network.step_size(min(settings.batch_size or samples, samples))
+    if rate > format_of(settings.dtype).largest:
+        raise BackproofError(f"network {network.name!r}: a learning rate of {rate:g} is infinite in {settings.dtype}")
     X, Y = data.arrays(dataset, network, settings.samples, np.dtype(settings.dtype))
     # A reference may round twice to a format that NumPy has not; in float64 nothing is rounded.
     known = settings.dtype if settings.dtype != "bfloat16" else "float64"
@@ -85,5 +114,6 @@ def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
     drawn: list[Array | None] = []
     while len(drawn) < settings.steps:
         order = generator.permutation(samples)
+        order.flags.writeable = False  # every implementation is given these very arrays
         drawn += [order[start : start + size] for start in range(0, samples, size)]
     return tuple(drawn[: settings.steps])

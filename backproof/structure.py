@@ -35,10 +35,22 @@ def flaws(network: Network, tensors: Mapping[str, Array], m: int, dtype: np.dtyp
     Each quantity has at most one flaw: missing, unexpected, of another shape, of another dtype, or not finite.
     """
     shapes = network.shapes(m)
-    order = [*network.parameter_shapes(), *(equation.target for equation in equations(network))]
+    order = [
+        *network.parameter_shapes(),
+        *network.state_shapes(),
+        *(equation.target for equation in equations(network)),
+    ]
     found = [flaw for name in order if (flaw := _flaw(name, tensors.get(name), shapes[name], dtype))]
     extra = sorted(set(tensors) - set(shapes))
     return found + [Flaw(name, "unexpected", f"{name} is not a quantity of {network.name}") for name in extra]
+
+
+def sound(network: Network, tensors: Mapping[str, Array], m: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a step of ``m`` samples has just the arrays that the specification says, of its shapes and format."""
+    shapes = network.shapes(m)
+    return tensors.keys() == shapes.keys() and all(
+        array.dtype == dtype and array.shape == shapes[name] for name, array in tensors.items()
+    )
 
 
 def _flaw(name: str, array: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Flaw | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -50,6 +50,8 @@ class Training:
         batches: for each step the int64 indices of its samples, or None for all of them.
         seed: what the parameters were drawn from.
         data: the name of the data set.
+        state: what the optimizer has kept before the first batch; empty where it starts from zeros.
+        first: index of the first batch's step in the run. Only the reference is asked to start later than at 0.
 
     Raises:
         BackproofError: for no samples or steps, and for arrays whose shapes, labels or dtype of Y do not fit.
@@ -62,6 +64,8 @@ class Training:
     batches: tuple[Array | None, ...]
     seed: int = 0
     data: str = ""
+    state: Mapping[str, Array] = field(default_factory=dict)
+    first: int = 0
 
     def __post_init__(self) -> None:
         network, m = self.network, self.X.shape[-1]
@@ -78,6 +82,9 @@ class Training:
             raise BackproofError(
                 f"{network.name}: parameters of shapes {shapes}, needed are {network.parameter_shapes()}"
             )
+        kept = {name: array.shape for name, array in self.state.items()}
+        if kept and kept != network.state_shapes():
+            raise BackproofError(f"{network.name}: state of shapes {kept}, needed are {network.state_shapes()}")
         if network.labels != "integer" and self.Y.dtype != self.X.dtype:
             raise BackproofError(
                 f"{network.name}: {network.labels} Y must have the dtype of X, {self.X.dtype}, not {self.Y.dtype}; "
@@ -94,6 +101,18 @@ class Training:
     def samples(self) -> int:
         """Number of samples in the data (a batch may hold fewer)."""
         return int(self.X.shape[1])
+
+    @property
+    def start(self) -> dict[str, Array]:
+        """The parameters before the first batch, and what the optimizer has kept: zeros unless ``state`` says more."""
+        zeros = {name: np.zeros(shape, self.dtype) for name, shape in self.network.state_shapes().items()}
+        return {**self.parameters, **zeros, **self.state}
+
+    def at(self, step: int, tensors: Mapping[str, Array], batch: Array | None = None) -> Training:
+        """One step of this training: step ``step`` of the run, from the parameters and the state in ``tensors``."""
+        parameters = {name: tensors[name].astype(self.dtype, copy=False) for name in self.parameters}
+        state = {name: tensors[name].astype(self.dtype, copy=False) for name in self.network.state_shapes()}
+        return replace(self, parameters=parameters, state=state, first=step, batches=(batch,))
 
     def batch(self, samples: Array | None) -> tuple[Array, Array]:
         """X and Y of the samples of one step."""

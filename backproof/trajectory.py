@@ -12,20 +12,26 @@ with theta all parameters and theta64 those of the reference in float64.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.optimizer import is_state
+from backproof.parallel import BLOCK, single_threaded_blas
 from backproof.replicas import Replicas, first
-from backproof.training import Step
+from backproof.training import Step, Training
 
 Array = NDArray[Any]
 
 
 class Continuity:
-    """Checks that each step begins where the one before it ended, and the first one at the initial parameters."""
+    """Checks that each step begins where the one before it ended, and the first one at the initial parameters.
+
+    What an optimizer keeps is held to the same; it starts at zero.
+    """
 
     def __init__(self, initial: Mapping[str, Array]) -> None:
         self._names = tuple(initial)
@@ -37,9 +43,10 @@ class Continuity:
         broken = []
         if step.index != self._index:
             broken.append(f"step {step.index} follows step {self._index - 1}")
-        origin = "the initial parameters" if step.index == 0 else f"step {self._index - 1}"
         for name, expected in self._expected.items():
             array = step.tensors.get(name)
+            initial = "an optimizer's first state" if is_state(name) else "the initial parameters"
+            origin = initial if step.index == 0 else f"step {self._index - 1}"
             if array is not None and not _identical(array, expected):
                 broken.append(f"{name} at the start of step {step.index} is not what {origin} left")
         self._expected = {
@@ -58,12 +65,16 @@ class FreeStep:
         travelled: its distance from the initial parameters.
         envelope: the largest ``distance`` of a replica.
         loss: of the float64 run, before the update.
+        kinked: its Z of each layer with a kink, where they were asked for.
+        spread: how far the replicas' Z are from those, at most, in each of these layers.
     """
 
     parameters: Mapping[str, Array]
     travelled: float
     envelope: float
     loss: float
+    kinked: Mapping[str, Array] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     def distance(self, parameters: Mapping[str, Array]) -> float:
         """Distance of other parameters from the float64 run's, as a part of the distance travelled."""
@@ -71,30 +82,46 @@ class FreeStep:
         return gap / self.travelled if self.travelled else gap
 
 
-def free_run(replicas: Replicas) -> Iterator[FreeStep]:
+def free_run(replicas: Replicas, kinks: bool = False) -> Iterator[FreeStep]:
     """The reference in float64 and its replicas in the run's format, step by step, each on its own.
 
     Each step is a run of its own from the parameters that the one before it left: a run that waits for its next step
-    would hold every array of its last one.
+    would hold every array of its last one. A replica of a batch permutes that batch's samples and no others.
+
+    Args:
+        kinks: keep each step's Z of the layers with a kink, for :mod:`backproof.flips`.
     """
-    truth, reference = replicas.truth, replicas.reference
-    initial = after = truth.parameters
-    own = [replicas.training.parameters for _ in replicas.permutations]
-    for number, batch in enumerate(truth.batches):
-        step = first(reference.record(replace(truth, parameters=after, batches=(batch,))))
+    reference, layers = replicas.reference, replicas.training.network.kinked if kinks else ()
+    initial, after = replicas.truth.parameters, replicas.truth.start
+    own = [replicas.training.start for _ in replicas.permutations]
+    for number, batch in enumerate(replicas.training.batches):
+        here = replicas.of_batch(batch)
+        with _threads(here.training):
+            step = first(reference.record(here.truth.at(number, after)))
         after, loss = after_update(step), float(step.tensors["loss"])
+        kinked = {f"Z{layer}": step.tensors[f"Z{layer}"] for layer in layers}
+        spread = dict.fromkeys(kinked, 0.0)
         del step
-        travelled = _norm({name: array - initial[name] for name, array in after.items()})
-        here = FreeStep(after, travelled, 0.0, loss)
-        for place, permuted in enumerate(replicas.permutations):
-            run = permuted.one_step(own[place], permuted.batches[number]).run(reference)
-            own[place] = {name: permuted.undo(name, array) for name, array in after_update(first(run)).items()}
+        travelled = _norm({name: after[name] - array for name, array in initial.items()})
+        free = FreeStep({name: after[name] for name in initial}, travelled, 0.0, loss, kinked, spread)
+        for place, permuted in enumerate(here.permutations):
+            with _threads(here.training):
+                run = first(permuted.one_step(own[place], step=number).run(reference))
+            own[place] = {name: permuted.undo(name, array) for name, array in after_update(run).items()}
+            for name, Z in kinked.items():
+                spread[name] = max(spread[name], float(np.abs(permuted.undo(name, run.tensors[name]) - Z).max()))
             del run
-        yield replace(here, envelope=max(map(here.distance, own)))
+        yield replace(free, envelope=max(map(free.distance, own)))
+
+
+def _threads(training: Training) -> AbstractContextManager[None]:
+    """One BLAS thread for products so small that several would mostly wait for each other."""
+    small = training.samples * max(training.network.sizes) <= BLOCK
+    return single_threaded_blas() if small else nullcontext()
 
 
 def after_update(step: Step) -> dict[str, Array]:
-    """The parameters that a step ends with, by their plain names."""
+    """The parameters that a step ends with, and what the optimizer keeps, by their plain names."""
     return {name.removesuffix("_next"): array for name, array in step.tensors.items() if name.endswith("_next")}
 
 

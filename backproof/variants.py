@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from backproof.errors import BackproofError
+from backproof.network import Network
 from backproof.runs import asking
 from backproof.training import Implementation, Parameters, Step, Training
 
@@ -148,3 +149,25 @@ def by_format(modules: Mapping[str, Implementation], dtype: str) -> dict[str, di
     for name, module in modules.items():
         groups.setdefault(module.dtype if isinstance(module, OfFormat) else dtype, {})[name] = module
     return {own: members for own, members in groups.items() if members}
+
+
+def in_formats(
+    network: Network, modules: Mapping[str, Implementation], dtype: str, taken: Container[str]
+) -> Iterator[tuple[Network, str, Mapping[str, Implementation]]]:
+    """The network, a format, and those that train it in that; in another than the run's it is ``NETWORK-FORMAT``.
+
+    Args:
+        dtype: the run's.
+        taken: names of networks.
+
+    Raises:
+        BackproofError: where a network has that name.
+    """
+    for own_format, members in by_format(modules, dtype).items():
+        own = network if own_format == dtype else replace(network, name=f"{network.name}-{own_format}")
+        if own is not network and own.name in taken:
+            raise BackproofError(
+                f"{own.name!r} would be the page of {network.name!r} in {own_format}, and a network has that name; "
+                "rename the network"
+            )
+        yield own, own_format, members

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def verify_network(
             for name, module in implementations.items()
             if recordings is not None
         }
-        for here in free_run(replicas):
+        for here in free_run(replicas, kinks=True):
             free.append((here.envelope, here.loss))
             for name, judge in judges.items():
                 _advance(judge, training, streams[name], writers.get(name), here)
@@ -146,7 +146,7 @@ def summarise(settings: Settings, source: str, networks: Mapping[str, Json], whe
         "project": project,
         "verdict": worst_word(facts["verdict"] for facts in networks.values()),
         "coverage": {key: sum(run["coverage"][key] for run in runs) for key in ("checked", "of")},
-        "settings": {**asdict(settings), "data": source},
+        "settings": {**settings.to_dict(), "data": source},
         "environment": where,
         "networks": without_arrays(dict(networks)),
     }

@@ -86,11 +86,12 @@ def outcome_of(fault: Planted, case: Case, result: BackpropResult) -> Outcome:
         found = any(note.startswith(f"{target}:") for note in result.notes)
         right = found and result.verdict == "rounding"
         return Outcome(right, right, right, False, "a note" if found else NONE)
-    failures = [failure for failure in result.failures if failure.equation == target]
+    reported = (*result.failures, *result.harmless)  # what is harmless is named in a note, and counts as found
+    failures = [failure for failure in reported if failure.equation == target]
     best = first_names(failures[0].explanations) if failures else []
     named = any(name in fault.names for name in best) or (not fault.names and not best)
-    placed = [failure.equation for failure in result.failures] == [target]
-    return Outcome(result.verdict != "rounding", placed, named, not best, best[0] if best else NONE)
+    placed = [failure.equation for failure in reported] == [target]
+    return Outcome(bool(reported), placed, named, not best, best[0] if best else NONE)
 
 
 def first_names(explanations: Any) -> list[str]:
@@ -118,7 +119,7 @@ def several(seed: int, count: int, size: int) -> tuple[int, int, int]:
         if case is None or len({fault.target_of(case) for fault in group}) < size:
             continue
         result = check_backprop(arrays(case, group), **said(case), previous=before(case, group))
-        failures = {failure.equation: failure for failure in result.failures}
+        failures = {failure.equation: failure for failure in (*result.failures, *result.harmless)}
         tried += 1
         found += all(fault.target_of(case) in failures for fault in group)
         named += all(
@@ -164,7 +165,8 @@ def table(found: list[Row], seed: int, pairs: int) -> Iterator[str]:
         "said and once with nothing. *Right equation*: it fails, and no other does. *Named*: the right name comes "
         "first, or is among those that the data cannot tell from it. *Convention*: with nothing said, the arrays are "
         "explained as well by another convention or activation (as few equations fail, with as few fitted constants, "
-        "as when everything is said); not counted.\n"
+        "as when everything is said); not counted. What is named as harmless in a note, and gives no alarm, counts as "
+        "detected (a derivative at a kink, an ε that changes the loss by at most a thousandth).\n"
     )
     yield "| id | mistake | cases | convention | detected | right equation | named | name |"
     yield "|---|---|---|---|---|---|---|---|"

@@ -20,11 +20,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
 from backproof.variants import one_of
 from implementations.jax_layers import LAYERS, dense
+from implementations.jax_optimizers import kept, transformation
 from implementations.jax_threads import limit_threads, threads
 
 __all__ = [
@@ -125,26 +127,32 @@ def _objective(
     return value, observed
 
 
-def _updated(network: Network, parameters: Arrays, gradients: Arrays, m: int) -> Arrays:
-    # A Python float is weakly typed: it takes the arrays' format and never widens it.
-    alpha = network.step_size(m)
-    return {name: parameters[name] - alpha * gradients[name] for name in parameters}
+def _updated(
+    network: Network, parameters: Arrays, gradients: Arrays, state: Any, alpha: jax.Array
+) -> tuple[Arrays, Any]:
+    """The parameters and optax's state after the update; plain gradient descent needs no optax."""
+    if network.optimizer.plain:
+        return {name: parameters[name] - alpha * gradients[name] for name in parameters}, state
+    updates, state = transformation(network, alpha).update(gradients, state, parameters)
+    return optax.apply_updates(parameters, updates), state  # type: ignore[return-value]
 
 
 @partial(jax.jit, static_argnums=0, static_argnames="layer", compiler_options=SEPARATE_OPERATIONS)
 def step(
-    network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array, *, layer: Layer = dense
-) -> tuple[jax.Array, Arrays]:
-    """The loss and the parameters after one step of gradient descent."""
+    network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array, state: Any, alpha: jax.Array, *,
+    layer: Layer = dense,
+) -> tuple[jax.Array, tuple[Arrays, Any]]:  # fmt: skip
+    """The loss; the parameters and the optimizer's state after one step with the learning rate ``alpha``."""
     (value, _), gradients = jax.value_and_grad(_objective, has_aux=True)(parameters, {}, network, X, Y, layer)
-    return value, _updated(network, parameters, gradients, len(X))
+    return value, _updated(network, parameters, gradients, state, alpha)
 
 
 @partial(jax.jit, static_argnums=0, static_argnames="layer", compiler_options=SEPARATE_OPERATIONS)
 def recorded_step(
-    network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array, *, layer: Layer = dense
-) -> tuple[Arrays, Arrays]:
-    """Every quantity of the step in JAX's layout, and the parameters after it."""
+    network: Network, parameters: Arrays, X: jax.Array, Y: jax.Array, state: Any, alpha: jax.Array, *,
+    layer: Layer = dense,
+) -> tuple[Arrays, tuple[Arrays, Any]]:  # fmt: skip
+    """Every quantity of the step in JAX's layout; the parameters and the optimizer's state after it."""
     m = len(X)
     # Where the loss is computed from the logits, the output's A is no operand of it.
     apart = f"A{network.depth}" if network.joint else ""
@@ -153,7 +161,7 @@ def recorded_step(
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1), has_aux=True)
     (value, observed), (gradients, deltas) = differentiate(parameters, zeros, network, X, Y, layer)
     derivatives = {f"d{name}": array for name, array in (gradients | deltas).items()}
-    return observed | derivatives | {"loss": value}, _updated(network, parameters, gradients, m)
+    return observed | derivatives | {"loss": value}, _updated(network, parameters, gradients, state, alpha)
 
 
 def _canonical(array: jax.Array) -> Array:
@@ -166,6 +174,16 @@ def _initial(training: Training) -> Arrays:
     return {
         name: jnp.array(array.T if name.startswith("W") else array[:, 0]) for name, array in training.parameters.items()
     }
+
+
+def _start(training: Training) -> tuple[Arrays, Any]:
+    parameters = _initial(training)
+    return parameters, transformation(training.network, 0.0).init(parameters)  # the rate is no part of the state
+
+
+def _rate(training: Training, m: int, index: int) -> jax.Array:
+    """The step size in the run's format; an argument, so that a schedule compiles nothing anew."""
+    return jnp.asarray(training.network.step_size(m, index), training.dtype)
 
 
 def _views(arrays: Arrays) -> dict[str, Array]:
@@ -216,13 +234,14 @@ def record(training: Training, layer: Layer = dense, jit: bool = True) -> Iterat
         IndexError: for a batch that asks for a sample that the data does not have.
     """
     network = training.network
-    parameters = _initial(training)
-    before = _views(parameters)
+    parameters, state = _start(training)
+    before = _views(parameters | kept(network, state))
     for index, samples, X, Y in _batches(training):
+        rate = _rate(training, len(X), index)
         # Around a step and nothing else: a generator that waits must not leave everybody else without jit.
         with jax.disable_jit(not jit):
-            observed, parameters = recorded_step(network, parameters, X, Y, layer=layer)
-        after = _views(parameters)
+            observed, (parameters, state) = recorded_step(network, parameters, X, Y, state, rate, layer=layer)
+        after = _views(parameters | kept(network, state))
         tensors = _views(observed) | before | {f"{name}_next": array for name, array in after.items()}
         yield Step(index, samples, tensors)
         before = after
@@ -234,10 +253,11 @@ def train(training: Training, layer: Layer = dense, jit: bool = True) -> Paramet
     Raises:
         IndexError: for a batch that asks for a sample that the data does not have.
     """
-    parameters = _initial(training)
-    for _, _, X, Y in _batches(training):
+    parameters, state = _start(training)
+    for index, _, X, Y in _batches(training):
+        rate = _rate(training, len(X), index)
         with jax.disable_jit(not jit):
-            _, parameters = step(training.network, parameters, X, Y, layer=layer)
+            _, (parameters, state) = step(training.network, parameters, X, Y, state, rate, layer=layer)
     return {name: np.array(view, order="C") for name, view in _views(parameters).items()}
 
 

@@ -1,4 +1,4 @@
-"""The network in PyTorch: ``nn.Linear`` layers, autograd, ``torch.optim.SGD``. A witness beside the reference.
+"""The network in PyTorch: ``nn.Linear`` layers, autograd, ``torch.optim``. A witness beside the reference.
 
 Every gradient comes from autograd; nothing here knows a formula of backpropagation (one layer that may be asked for
 does: :class:`implementations.torch_layers.Affine`, written as people write their own). Samples stand
@@ -23,6 +23,7 @@ from backproof.variants import one_of
 from implementations.torch_gradients import Differentiate, backward, compiled, functional
 from implementations.torch_layers import LAYERS, view
 from implementations.torch_layers import tensor as _tensor
+from implementations.torch_optimizers import kept, optimizer_of
 
 __all__ = ["DenseNetwork", "device", "limit_threads", "loss", "record", "threads", "train", "variant", "versions"]
 
@@ -132,15 +133,15 @@ def _batches(training: Training) -> Iterator[tuple[int, Array | None, Tensor, Te
             yield index, samples, X[rows], Y[rows]
 
 
-def _start(training: Training, layer: str) -> tuple[DenseNetwork, torch.optim.SGD]:
+def _start(training: Training, layer: str) -> tuple[DenseNetwork, torch.optim.Optimizer]:
     model = DenseNetwork(training.network, training.parameters, layer)
-    return model, torch.optim.SGD(model.parameters(), lr=training.network.learning_rate)
+    return model, optimizer_of(training.network, model.parameters())
 
 
-def _descend(model: DenseNetwork, optimizer: torch.optim.SGD, m: int) -> None:
+def _descend(model: DenseNetwork, optimizer: torch.optim.Optimizer, m: int, index: int) -> None:
     """Update with the gradients in ``.grad``, of ``m`` samples."""
     for group in optimizer.param_groups:
-        group["lr"] = model.network.step_size(m)
+        group["lr"] = model.network.step_size(m, index)
     optimizer.step()
 
 
@@ -160,6 +161,12 @@ def _view(tensor: Tensor | None) -> Array:
 def _snapshot(model: DenseNetwork) -> Parameters:
     # Copies: the optimizer updates the parameters in place.
     return {name: _view(parameter).copy() for name, parameter in _named_parameters(model).items()}
+
+
+def _before_and_after(model: DenseNetwork, optimizer: torch.optim.Optimizer) -> Parameters:
+    """The parameters, and what the optimizer keeps of them."""
+    state = kept(model.network, optimizer, _named_parameters(model))
+    return _snapshot(model) | {name: _view(tensor).copy() for name, tensor in state.items()}
 
 
 Way = Callable[[DenseNetwork], Differentiate]
@@ -200,12 +207,12 @@ def record(training: Training, layer: str = "linear", way: Way = GRADIENTS["back
     network = training.network
     model, optimizer = _start(training, layer)
     differentiate = way(model)
-    before = _snapshot(model)
+    before = _before_and_after(model, optimizer)
     for index, samples, X, Y in _batches(training):
         observed: dict[str, Tensor] = {}
         value, deltas = differentiate(X, Y, observed)
-        _descend(model, optimizer, len(X))
-        after = _snapshot(model)
+        _descend(model, optimizer, len(X), index)
+        after = _before_and_after(model, optimizer)
         L = network.depth
         if network.joint:
             observed[f"A{L}"] = activate(network, L, observed[f"Z{L}"].detach())
@@ -226,9 +233,9 @@ def train(training: Training, layer: str = "linear", way: Way = GRADIENTS["backw
     """
     model, optimizer = _start(training, layer)
     differentiate = way(model)
-    for _, _, X, Y in _batches(training):
+    for index, _, X, Y in _batches(training):
         differentiate(X, Y, None)
-        _descend(model, optimizer, len(X))
+        _descend(model, optimizer, len(X), index)
     return _snapshot(model)
 
 

@@ -24,7 +24,12 @@ def shifted_log_sum(Z: Array, axis: int) -> tuple[Array, Array]:
 
 
 def cross_entropy(Z: Array, Y: Array, axis: int, divisor: int) -> Array:
-    """``-sum_i y_i log softmax(z)_i / divisor`` = sum of ``logsumexp(z) - z_true``, over the divisor.
+    """``-sum_i y_i log softmax(z)_i / divisor``: the sum of its terms, over the divisor."""
+    return cross_entropy_terms(Z, Y, axis).sum() / divisor
+
+
+def cross_entropy_terms(Z: Array, Y: Array, axis: int) -> Array:
+    """``logsumexp(z) - z_true``, one for each sample.
 
     Both terms are taken relative to the largest z of the sample, so that max, which cancels, costs no digits.
     ``Y`` has Z's shape (one-hot) or length 1 along ``axis`` (integer labels; no one-hot matrix is built).
@@ -34,7 +39,7 @@ def cross_entropy(Z: Array, Y: Array, axis: int, divisor: int) -> Array:
         true = np.take_along_axis(shifted, Y, axis=axis)
     else:
         true = (shifted * Y).sum(axis=axis, keepdims=True)
-    return (log_sum - true).sum() / divisor
+    return log_sum - true
 
 
 def cross_entropy_delta(Z: Array, Y: Array, axis: int, divisor: int) -> Array:
@@ -49,8 +54,13 @@ def cross_entropy_delta(Z: Array, Y: Array, axis: int, divisor: int) -> Array:
 
 
 def binary_cross_entropy(Z: Array, Y: Array, divisor: int) -> Array:
+    """The sum of its terms, over the divisor."""
+    return binary_cross_entropy_terms(Z, Y).sum() / divisor
+
+
+def binary_cross_entropy_terms(Z: Array, Y: Array) -> Array:
     """``-(y log a + (1 - y) log(1 - a))`` with ``a = sigma(z)``, as ``max(z, 0) - z y + log(1 + e^-|z|)``."""
-    return (np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))).sum() / divisor
+    return np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))
 
 
 def binary_cross_entropy_delta(Z: Array, Y: Array, divisor: int) -> Array:
@@ -60,9 +70,14 @@ def binary_cross_entropy_delta(Z: Array, Y: Array, divisor: int) -> Array:
 
 def mean_squared_error(A: Array, Y: Array, divisor: int, half: bool) -> Array:
     """``sum (a - y)^2 / divisor``, times 1/2 if ``half``."""
-    difference = A - Y
-    total = (difference * difference).sum() / divisor
+    total = mean_squared_error_terms(A, Y).sum() / divisor
     return total / 2 if half else total
+
+
+def mean_squared_error_terms(A: Array, Y: Array) -> Array:
+    """``(a - y)^2``."""
+    difference = A - Y
+    return difference * difference
 
 
 def mean_squared_error_gradient(A: Array, Y: Array, divisor: int, half: bool) -> Array:
@@ -71,10 +86,15 @@ def mean_squared_error_gradient(A: Array, Y: Array, divisor: int, half: bool) ->
 
 
 def cross_entropy_of_output(A: Array, Y: Array, axis: int, divisor: int) -> Array:
-    """``-sum y log a / divisor`` of any output A; integer labels pick the true class's a."""
+    """``-sum y log a / divisor`` of any output A."""
+    return cross_entropy_of_output_terms(A, Y, axis).sum() / divisor
+
+
+def cross_entropy_of_output_terms(A: Array, Y: Array, axis: int) -> Array:
+    """``-y log a``; integer labels pick the true class's a."""
     if np.issubdtype(Y.dtype, np.integer):
-        return -np.log(np.take_along_axis(A, Y, axis=axis)).sum() / divisor
-    return -(Y * np.log(np.where(Y == 0, np.ones((), A.dtype), A))).sum() / divisor
+        return -np.log(np.take_along_axis(A, Y, axis=axis))
+    return -(Y * np.log(np.where(Y == 0, np.ones((), A.dtype), A)))
 
 
 def cross_entropy_gradient(A: Array, Y: Array, axis: int, divisor: int) -> Array:
@@ -88,7 +108,12 @@ def cross_entropy_gradient(A: Array, Y: Array, axis: int, divisor: int) -> Array
 
 def binary_cross_entropy_of_output(A: Array, Y: Array, divisor: int) -> Array:
     """``-sum (y log a + (1 - y) log(1 - a)) / divisor`` of any output A in (0, 1)."""
-    return -(Y * np.log(A) + (1 - Y) * np.log1p(-A)).sum() / divisor
+    return binary_cross_entropy_of_output_terms(A, Y).sum() / divisor
+
+
+def binary_cross_entropy_of_output_terms(A: Array, Y: Array) -> Array:
+    """``-(y log a + (1 - y) log(1 - a))``."""
+    return -(Y * np.log(A) + (1 - Y) * np.log1p(-A))
 
 
 def binary_cross_entropy_gradient(A: Array, Y: Array, divisor: int) -> Array:

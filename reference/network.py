@@ -4,7 +4,7 @@
     output      dZ_L = (A_L - Y) / divisor      or dA_L = dloss/dA_L, dZ_L = dA_L * g'(Z_L)
     backward    dW_l = dZ_l A_{l-1}^T        db_l = sum over samples of dZ_l
                 dA_{l-1} = W_l^T dZ_l        dZ_{l-1} = dA_{l-1} * g'(Z_{l-1})
-    update      W_l <- W_l - alpha dW_l      b_l <- b_l - alpha db_l
+    update      W_l <- W_l - alpha dW_l      b_l <- b_l - alpha db_l      (or another optimizer's)
 
 ``dZ`` is always the derivative of the loss itself, 1/m included, so dW and db hold no 1/m of their own.
 (Nielsen, *Neural Networks and Deep Learning*, chapter 2, BP1-BP4; Goodfellow et al., *Deep Learning*, 6.5.)
@@ -24,6 +24,7 @@ from reference.activations import activate, through
 from reference.formats import wide
 from reference.initialisation import initial_parameters
 from reference.layouts import LAYOUTS, Layout, SequentialColumns
+from reference.optimizers import update
 from reference.output import objective, output, output_delta
 
 __all__ = ["backpropagate", "forward", "initial_parameters", "record", "threads", "train", "versions"]
@@ -88,12 +89,12 @@ def backpropagate(
 
 
 def _native(training: Training, layout: Layout) -> Parameters:
-    return {name: layout.to_native(array).copy() for name, array in training.parameters.items()}
+    return {name: layout.to_native(array).copy() for name, array in training.start.items()}
 
 
 def _batches(training: Training, layout: Layout) -> Iterator[tuple[int, Array | None, Array, Array]]:
     whole: tuple[Array, Array] | None = None
-    for index, samples in enumerate(training.batches):
+    for index, samples in enumerate(training.batches, training.first):
         if samples is not None:
             X, Y = training.batch(samples)
             yield index, samples, layout.to_native(X), layout.to_native(Y)
@@ -114,10 +115,10 @@ def record(training: Training, summation: str = "default") -> Iterator[Step]:
     layout = SequentialColumns if summation == "sequential" else LAYOUTS[network.layout]
     parameters = _native(training, layout)
     for index, samples, X, Y in _batches(training, layout):
-        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis]))
+        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis], index))
         observed: Tensors = dict(parameters)
         value, gradients = backpropagate(network, parameters, X, Y, layout, observed)
-        parameters = {name: parameters[name] - alpha * gradients[f"d{name}"] for name in parameters}
+        parameters = update(network.optimizer, parameters, gradients, alpha, index + 1)
         observed |= gradients | {f"{name}_next": array for name, array in parameters.items()}
         tensors = {name: layout.to_canonical(array) for name, array in observed.items()}
         yield Step(index, samples, tensors | {"loss": np.asarray(value, training.dtype)})
@@ -128,12 +129,15 @@ def train(training: Training) -> Parameters:
     network = training.network
     layout = LAYOUTS[network.layout]
     parameters = _native(training, layout)
-    for _, _, X, Y in _batches(training, layout):
-        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis]))
+    for index, _, X, Y in _batches(training, layout):
+        alpha = training.dtype.type(network.step_size(X.shape[1 - layout.class_axis], index))
         _, gradients = backpropagate(network, parameters, X, Y, layout)
-        for name in parameters:
-            parameters[name] -= alpha * gradients[f"d{name}"]
-    return {name: np.ascontiguousarray(layout.to_canonical(array)) for name, array in parameters.items()}
+        if network.optimizer.plain:  # in place: no second copy of every parameter
+            for name in parameters:
+                parameters[name] -= alpha * gradients[f"d{name}"]
+        else:
+            parameters = update(network.optimizer, parameters, gradients, alpha, index + 1)
+    return {name: np.ascontiguousarray(layout.to_canonical(parameters[name])) for name in training.parameters}
 
 
 def versions() -> dict[str, str]:

@@ -37,6 +37,21 @@ def loss(network: Network, Z: Array, A: Array | None, Y: Array, layout: Layout) 
     return losses.binary_cross_entropy_of_output(A, Y, divisor)
 
 
+def sample_losses(network: Network, Z: Array, A: Array | None, Y: Array) -> Array:
+    """What each sample (column) adds to :func:`loss`, undivided: the same terms, summed over its units."""
+    if A is None:
+        joint = network.loss == "cross_entropy"
+        terms = losses.cross_entropy_terms(Z, Y, 0) if joint else losses.binary_cross_entropy_terms(Z, Y)
+    elif network.loss == "mse":
+        terms = losses.mean_squared_error_terms(A, Y)
+        terms = terms / 2 if network.half else terms
+    elif network.loss == "cross_entropy":
+        terms = losses.cross_entropy_of_output_terms(A, Y, 0)
+    else:
+        terms = losses.binary_cross_entropy_of_output_terms(A, Y)
+    return np.asarray(terms.sum(axis=0))
+
+
 def output_gradient(network: Network, A: Array, Y: Array, layout: Layout) -> Array:
     """``dA_L``, the derivative of the loss with respect to the output ``A``."""
     axis = layout.class_axis

@@ -25,11 +25,15 @@ OWN_FRAMEWORK = {
     "implementations/torch_network.py": {"torch"},
     "implementations/torch_gradients.py": {"torch"},
     "implementations/torch_layers.py": {"torch"},
-    "implementations/jax_network.py": {"jax", "jaxlib"},
+    "implementations/torch_optimizers.py": {"torch"},
+    "implementations/jax_network.py": {"jax", "jaxlib", "optax"},
     "implementations/jax_layers.py": {"jax"},
     "implementations/jax_threads.py": {"jax"},
+    "implementations/jax_optimizers.py": {"jax", "optax"},
 }
-FRAMEWORKS = {"torch", "jax", "jaxlib", "sklearn", "scipy", "pooch", "tensorflow"}
+FRAMEWORKS = {"torch", "jax", "jaxlib", "optax", "sklearn", "scipy", "pooch", "tensorflow", "flint"}
+OPTIONAL = {"reference/balls.py": {"flint"}}
+"""What a module of the reference needs beside NumPy, of an extra."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DEPENDENCIES = {re.split(r"\W", line)[0] for line in PROJECT["dependencies"]}
 """What the engine may count on: packages whose names are those of their modules."""
@@ -96,7 +100,7 @@ def test_engine_loads_no_framework():
 
 
 def test_reference_loads_numpy_alone():
-    loaded = loaded_by(*map(dotted, REFERENCE))
+    loaded = loaded_by(*(dotted(name) for name in REFERENCE if name not in OPTIONAL))
     assert "numpy" in loaded
     assert not loaded & (FRAMEWORKS | {"implementations", "threadpoolctl", "safetensors", "tabulate"})
 
@@ -113,8 +117,9 @@ def test_an_implementation_loads_its_own_framework_alone(own, other):
 @pytest.mark.parametrize("name", ENGINE)
 def test_engine_imports_no_other_room(name):
     known = {"backproof", ".", *DEPENDENCIES}
-    # The extra "data" is no dependency: what it brings is imported where it is used, and missed there only.
-    assert anywhere(name) <= known | {"sklearn", "pooch"}
+    # The extras are no dependencies: what they bring is imported where it is used, and missed there only.
+    rendering = {"jinja2", "markupsafe", "matplotlib"} if name.startswith("backproof/report/html/") else set()
+    assert anywhere(name) <= known | {"sklearn", "pooch"} | rendering
     assert imports(at_import(tree(name))) - sys.stdlib_module_names <= known
 
 
@@ -127,7 +132,7 @@ def test_reports_are_made_of_evidence_alone(name):
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_reference_imports_numpy_and_the_engine(name):
-    assert anywhere(name) <= {"numpy", "backproof", "reference", ".", "threadpoolctl"}
+    assert anywhere(name) <= {"numpy", "backproof", "reference", ".", "threadpoolctl"} | OPTIONAL.get(name, set())
     assert "threadpoolctl" not in imports(at_import(tree(name)))
 
 

@@ -203,6 +203,24 @@ def test_an_equation_of_zeros_is_not_counted_as_checked():
     assert "agrees for nothing" in result.coverage.unchecked["dW1"]
 
 
+@pytest.mark.parametrize(("alive", "counted"), [(1, False), (3, True)])
+def test_an_equation_of_almost_nothing_but_zeros_is_not_counted_as_checked(alive, counted):
+    """A gradient of 400 elements of which 1 or 9 are no zeros."""
+    rng = np.random.default_rng(0)
+    X, dZ1 = np.zeros((20, 30)), np.zeros((20, 30))
+    X[:alive], dZ1[:alive] = rng.normal(size=(2, alive, 30))
+    arrays = {"X": X, "W1": rng.normal(size=(20, 20)), "dZ1": dZ1, "dW1": dZ1 @ X.T, "db1": dZ1.sum(axis=1)[:, None]}
+    arrays |= {"b1": rng.normal(size=(20, 1)), "Z1": arrays["W1"] @ X}
+    arrays["Z1"] = arrays["Z1"] + arrays["b1"]
+    coverage = backproof.check_backprop(arrays, ["identity"], "mse").coverage
+    assert ("dW1" in coverage.checked) == counted and "Z1" in coverage.checked
+    if not counted:
+        assert "it agrees for nothing (all but 1 of 400 elements)" in coverage.unchecked["dW1"]
+    arrays["dW1"] = arrays["dW1"] * 2
+    wrong = backproof.check_backprop(arrays, ["identity"], "mse", layout="columns", averaged_in="delta")
+    assert [failure.equation for failure in wrong.failures] == ["dW1"]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_slope_is_read_where_a_leaky_relu_was_said(seed):
     """One number over another is some slope: a sigmoid's derivative of a single sample is none."""

@@ -19,6 +19,7 @@ from tests.support import IMPLEMENTATIONS, ROOT, SUITE
 
 RUN = ("verify", "--samples", "12", "--steps", "2")
 HEAVY = {"numpy", "torch", "jax", "jaxlib", "sklearn", "scipy", "pooch", "tabulate", "tqdm", "safetensors"}
+HEAVY |= {"jinja2", "matplotlib"}
 COMMANDS = ("networks", "verify", "record", "check", "compare", "trace", "report", "diff", "gate")
 AS_TYPED = """\
 import signal, sys

@@ -198,14 +198,13 @@ def test_protocol_of_a_reference(tmp_path):
     assert "lacks initial_parameters;" in refusal(found.reference_module)
 
 
-@pytest.mark.parametrize("package", ["torch", "jax"])
-def test_framework_that_is_not_installed(tmp_path, monkeypatch, package):
+@pytest.mark.parametrize(("package", "extra"), [("torch", "torch"), ("jax", "jax"), ("optax", "jax")])
+def test_framework_that_is_not_installed(tmp_path, monkeypatch, package, extra):
     monkeypatch.setitem(sys.modules, package, None)  # import raises, and find_spec finds nothing
     found = one_module(tmp_path, f"import {package}\n")
     message = refusal(lambda: found.implementation("mine"))
     assert message == (
-        f"implementation 'mine' needs the package {package!r}, which is not installed; "
-        f"pip install 'backproof[{package}]'"
+        f"implementation 'mine' needs the package {package!r}, which is not installed; pip install 'backproof[{extra}]'"
     )
     assert found.installed() == []
 

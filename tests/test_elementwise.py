@@ -20,6 +20,7 @@ from backproof.residuals import Residuals
 from backproof.rounding import FORMATS
 from backproof.verdict import Verdict
 from tests.loss_truths import loss_truths
+from tests.optimizer_truths import optimizer_truths
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TAU = 2.0**-126
@@ -145,7 +146,7 @@ def truths() -> dict[str, tuple[tuple[Array, ...], Array | float, Array | float,
         "decayed_descent": (
             (Z, DA), shrunk, np.abs(0.2 * DA) + 2.1 * np.abs(Z) + np.abs(shrunk), 1.5,
         ),
-        **loss_truths(DA, INTEGERS, BINARY),
+        **loss_truths(DA, INTEGERS, BINARY), **optimizer_truths(Z, DA, A),
     }  # fmt: skip
 
 

@@ -59,7 +59,8 @@ class TestNothingIsWider:
         }
         for step in (module.step, module.recorded_step):
             trace = jax.make_jaxpr(step.__wrapped__, static_argnums=0)
-            text = str(trace(training.network, parameters, training.X.T, training.Y.T))
+            rate = training.dtype.type(0.1)
+            text = str(trace(training.network, parameters, training.X.T, training.Y.T, (), rate))
             assert ("f64" in text) == wide
 
 

@@ -22,6 +22,7 @@ from backproof.evaluation import Context
 from backproof.inner_products import PLAIN, gather
 from backproof.loss_check import LossYardstick, check_loss, honest_error
 from backproof.operands import Operands
+from backproof.optimizer_formulas import FORMULAS as OPTIMIZERS
 from backproof.product_check import check_product
 from backproof.replicas import Replica, Replicas
 from backproof.residuals import Residuals
@@ -120,7 +121,7 @@ def test_budget_and_ceiling_of_every_elementwise_formula(name: str) -> None:
     budgets = {
         "tanh": 8, "sigmoid": 6, "softmax": 6 + 2 * 3**0.5, "cross_entropy_delta": 6 + 2 * 3**0.5,
         "binary_cross_entropy_delta": 8, "through_tanh": 4, "through_sigmoid": 4, "gradient_descent": 1.5,
-        "decayed_descent": 1.5,
+        "decayed_descent": 1.5, **dict.fromkeys(OPTIMIZERS, 1.5),
         "leaky_relu": 2, "through_leaky_relu": 2, "through_softmax": 6 + 2 * 3**0.5, "output_minus_labels": 4,
         "rounded_output_minus_labels": 8 + 2 * 3**0.5,
         "mse_gradient": 4, "cross_entropy_gradient": 4, "binary_cross_entropy_gradient": 6,

@@ -80,7 +80,9 @@ def metadata(wheel: Path) -> Message:
 def test_wheel_holds_the_engine_alone(wheel):
     information = f"backproof-{__version__}.dist-info"
     assert {name.partition("/")[0] for name in names(wheel)} == {"backproof", information}
-    wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "backproof").rglob("*.py")} | {"backproof/py.typed"}
+    parts = (path for kind in ("*.py", "*.j2", "*.css", "*.js") for path in (ROOT / "backproof").rglob(kind))
+    wanted = {path.relative_to(ROOT).as_posix() for path in parts} | {"backproof/py.typed"}
+    assert "backproof/report/html/templates/index.html.j2" in wanted
     assert {name for name in names(wheel) if name.startswith("backproof/")} == wanted
     assert f"{information}/licenses/LICENSE" in names(wheel)
 
@@ -131,3 +133,7 @@ def test_installed_verify_of_a_project_of_ones_own(script, tmp_path):
     outcome = run(script, "verify", "--samples", 10, "--steps", 1, cwd=folder / "sub")
     assert outcome.code == 0, outcome.err
     assert (folder / "reports" / "small" / "layer-3.md").is_file()
+    pytest.importorskip("jinja2", reason="Jinja2 is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    assert run(script, "report", "--html", cwd=folder).code == 0
+    assert (folder / "reports" / "html" / "networks" / "small" / "layer-3.html").is_file()

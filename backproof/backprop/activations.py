@@ -13,6 +13,7 @@ from backproof.backprop.behind import behind_the_delta
 from backproof.backprop.chain import led_there
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
+from backproof.backprop.skips import skip_of
 from backproof.diagnosis import functions
 from backproof.equations import Elementwise, Equation, Product
 from backproof.errors import BackproofError
@@ -160,6 +161,11 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
         given, _ = step.benefited(equation, Operands(step.tensors), fmt, context)
         if holds(equation, {**tensors, f"A{layer}": given.recorded(f"A{layer}")}, fmt, context):
             return name
+    if (skip := skip_of(tensors, layer, names, context.slope, ALIKE)) is not None:
+        step.untold[layer] = f"stands beside a skip connection ({skip.text}), which is not checked"
+        step.skipped.add(skip.source)
+        step.said.append(f"layer {layer} has a skip connection, {skip.text}, which is not checked")
+        return skip.activation
     if output and step.labels in ("one_hot", "binary"):
         return usual
     if (other := _another(Z, A, context)) is not None and not output:

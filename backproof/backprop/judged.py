@@ -28,6 +28,11 @@ from backproof.verdict import Verdict
 
 Array = NDArray[Any]
 
+NEARLY_ALL = 0.99
+"""Part of an array's elements that may agree for nothing before its equation is no longer counted as checked: pixels
+that are 0 in a whole batch and units that are dead are most of a gradient and no more than this.
+"""
+
 
 class StepJudge:
     """One step under one convention.
@@ -53,6 +58,7 @@ class StepJudge:
         self._network = convention.network
         self._forms = convention.forms(step.recorded)
         self._failures: list[Failure] = []
+        self._harmless: list[Failure] = []
         self._lines: list[Line] = []
         self._checked: list[str] = []
         self._unchecked: dict[str, str] = {}
@@ -98,8 +104,9 @@ class StepJudge:
         name += f"{step.orientation.samples}, {step.dtype.name}"
         said = tuple(step.said)
         return BackpropResult(
-            verdict, tuple(self._failures), coverage, said, tuple(self._notes), name, tuple(self._lines)
-        )
+            verdict, tuple(self._failures), coverage, said, tuple(self._notes), name, tuple(self._lines),
+            tuple(self._harmless),
+        )  # fmt: skip
 
     def _inputs(self) -> None:
         """What no equation produces, X, Y and the parameters, has to have its shape and hold numbers all the same."""
@@ -129,16 +136,18 @@ class StepJudge:
         row, column = check.residuals.index
         raw = self._step.recorded[target]
         recorded = float(raw if not raw.ndim else raw[row, column])
-        if check.verdict is Verdict.ROUNDING and check.vacuous >= check.residuals.elements:
+        elements = check.residuals.elements
+        if check.verdict is Verdict.ROUNDING and check.vacuous >= max(NEARLY_ALL * elements, 1):
             small = f"its operands are zero, or so small that in {dtype.name} zero would pass"
             open_ = "what its recomputed operands leave open is more than its values"
             why = small if self._step.uncertain.keys().isdisjoint(check.equation.rule.operands) else open_
-            self._unchecked[target] = f"{why}: it agrees for nothing"
+            part = "" if check.vacuous >= elements else f" (all but {elements - check.vacuous} of {elements} elements)"
+            self._unchecked[target] = f"{why}: it agrees for nothing{part}"
             return
         self._checked.append(target)
         if check.verdict is not Verdict.ROUNDING:
             check = _mild(self._checks.diagnosed(check, operands, dtype))
-            self._fail(check, self._recomputed(check.equation))
+            self._report(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
         elif note := kink_note(check.equation, operands, self._network.slope):
@@ -152,14 +161,18 @@ class StepJudge:
         was, it = ("was", "it") if len(names) == 1 else ("were", "them")
         return f"; {' and '.join(names)} {was} not given and recomputed, so a mistake in {it} would show here"
 
-    def _fail(self, check: Check, addition: str = "") -> None:
+    def _report(self, check: Check, addition: str = "") -> None:
+        """A failure, or a note where the best explanation is harmless."""
         equation, target = check.equation, check.equation.target
-        self._failures.append(
-            Failure(
-                target, equation.layer, equation.text, check.verdict.word, check.residuals.ratio,
-                check.message + addition, check.explanations or (), self._places.get(target, ""),
-            )
+        failure = Failure(
+            target, equation.layer, equation.text, check.verdict.word, check.residuals.ratio,
+            check.message + addition, check.explanations or (), self._places.get(target, ""),
         )  # fmt: skip
+        if check.verdict is Verdict.ROUNDING:
+            self._harmless.append(failure)
+            self._notes.append(f"{target}: {failure.explanations[0].sentence}")
+        else:
+            self._failures.append(failure)
 
     def _misshapen(self, target: str, equation: Equation) -> None:
         array, needed = self._step.misshapen[target], self._step.orientation.shape(target)
@@ -237,14 +250,13 @@ class StepJudge:
         text = f"{target} is held in {own} where {finer} was promised: every later digit is lost"
         numbers = {"significant bits": float(significant_bits(self._step.recorded[target].dtype))}
         why = Explanation(f"held-in-{own}", text, check.residuals.fraction, numbers=numbers)
-        self._fail(replace(check, verdict=Verdict.BUG, message=message, explanations=(why,)))
+        self._report(replace(check, verdict=Verdict.BUG, message=message, explanations=(why,)))
 
 
 def _mild(check: Check) -> Check:
-    """No bug where the best explanation is harmless."""
+    """Rounding where the best explanation is harmless: a choice that is seen to change nothing, as one at a kink is."""
     best = next(iter(check.explanations or ()), None)
-    harmless = best is not None and best.harmless
-    return replace(check, verdict=min(check.verdict, Verdict.SUSPECT)) if harmless else check
+    return replace(check, verdict=Verdict.ROUNDING) if best is not None and best.harmless else check
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -24,7 +24,7 @@ class Failure:
         equation: the key of the array that it produced, ``dZ1``.
         layer: the layer that it belongs to.
         text: the equation as one writes it.
-        verdict: ``suspect`` or ``bug``.
+        verdict: ``suspect`` or ``bug``; ``rounding`` of what is harmless.
         ratio: the largest residual in units of rounding; infinite where there is none (a wrong shape, not a number).
         message: what was found, in one sentence.
         explanations: best first; empty when no mistake that is known explains it.
@@ -94,6 +94,8 @@ class BackpropResult:
         coverage: what was checked.
         inferred: what was not given and is taken from the arrays, one sentence each.
         notes: what is worth knowing and no failure (a subgradient at a kink, say).
+        harmless: equations whose residual is a choice that is seen to change nothing that is trained (an ε in the
+            loss's logarithm), each with its explanation; every one is a note as well, and no failure.
         network: what was checked, ``784-128-10, relu, softmax``.
     """
 
@@ -104,6 +106,7 @@ class BackpropResult:
     notes: tuple[str, ...]
     network: str
     lines: tuple[Line, ...] = field(repr=False)
+    harmless: tuple[Failure, ...] = ()
 
     @property
     def burden(self) -> tuple[int, int, int]:
@@ -111,7 +114,8 @@ class BackpropResult:
         what the best explanations of the others assume (fitted constants, second mistakes).
         """
         best = [failure.explanations[0].assumed for failure in self.failures if failure.explanations]
-        return len(self.failures), len(self.failures) - len(best), sum(best)
+        harmless = sum(failure.explanations[0].assumed for failure in self.harmless)
+        return len(self.failures), len(self.failures) - len(best), sum(best) + harmless
 
     @property
     def explained(self) -> bool:
@@ -183,6 +187,7 @@ class BackpropResult:
             "notes": list(self.notes),
             "coverage": {"checked": list(self.coverage.checked), "unchecked": self.coverage.unchecked},
             "failures": [failure.to_json() for failure in self.failures],
+            "harmless": [failure.to_json() for failure in self.harmless],
         }
         return json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False)
 

@@ -43,8 +43,8 @@ def known(case: Case) -> Iterator[tuple[float, str]]:
         (1 / n, "1/(number of classes)"), (float(m * n), "m·(number of classes)"),
         (1 / (m * n), "1/(m·number of classes)"), (m / n, "m/(number of classes)"),
         (n / m, "(number of classes)/m"), (255.0, "255"), (1 / 255, "1/255"), (255 / 256, "255/256"),
-        (alpha, "the learning rate"), (1 / alpha, "1/learning rate"), (1.0 / m**2, "1/m²"), (0.1, "0.1"),
-        (0.9, "0.9"), (10.0, "10"),
+        *([(alpha, "the learning rate"), (1 / alpha, "1/learning rate")] if alpha else []),
+        (1.0 / m**2, "1/m²"), (0.1, "0.1"), (0.9, "0.9"), (10.0, "10"),
     ]  # fmt: skip
     if m > 1:
         plain += [(m / (m - 1), "m/(m − 1)"), ((m - 1) / m, "(m − 1)/m")]

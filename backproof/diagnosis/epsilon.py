@@ -26,7 +26,7 @@ TINY = (1e-15, 1e-16, 2.0**-52)
 WIDE = 1.5
 """Factor of ε over which the loss's slope is taken: of an ε near u, less is not resolved by float64."""
 HARMLESS = 1e-3
-"""Of the loss: a change that no curve shows."""
+"""Of the loss: a change that no curve shows; and of ε: nobody guards a logarithm with more."""
 
 
 def candidates(case: Case, A: Array, right: float) -> Iterator[Candidate]:
@@ -80,7 +80,7 @@ def _fitted(case: Case, word: str, loss: Loss) -> Iterator[Candidate]:
     value = loss(epsilon)
     before = float(case.exact)
     change = abs(value - before) / abs(before) if np.isfinite(before) and before else np.inf
-    judgement, harmless = _judgement(case, change)
+    judgement, harmless = _judgement(case, change, epsilon)
     text = f"an ε of {epsilon:.4g} stands in the logarithm ({word}): {judgement}"
     numbers = {"epsilon": epsilon, "relative change": change}
     yield Candidate("epsilon", text, np.asarray(value), 1, numbers, harmless)
@@ -101,25 +101,29 @@ def _root(off: Callable[[float], float]) -> float | None:
     return float(np.sqrt(low * high))
 
 
-def _judgement(case: Case, change: float) -> tuple[str, bool]:
+def _judgement(case: Case, change: float, epsilon: float) -> tuple[str, bool]:
     """In words, and whether it is harmless."""
     size = f"it changes the loss by {change:.2g} of itself"
-    free = _gradient_is_free(case)
-    if free is None:
+    moved = _delta_moved(case)
+    if moved is None:
         return f"{size}; whether a gradient depends on it cannot be seen", False
-    if not free:
+    L = case.network.depth
+    free = moved <= 64 * format_of(case.operands.recorded(f"dZ{L}").dtype).unit_roundoff
+    if not free and (moved > HARMLESS or case.get(f"dA{L}") is None):
         return f"{size}; the output's delta is not A − Y, see there", False
-    harmless = change <= HARMLESS
+    harmless = max(change, epsilon) <= HARMLESS
     word = "harmless" if harmless else "the printed loss is wrong, the training is not"
-    return f"{word}: {size}, and no gradient depends on it (dZ{case.layer} has none)", harmless
+    none = f"no gradient depends on it (dZ{L} has none)"
+    beside = none if free else f"the output's delta is within {moved:.2g} of A − Y"
+    return f"{word}: {size}, and {beside}", harmless
 
 
-def _gradient_is_free(case: Case) -> bool | None:
-    """Whether the output's recorded delta is the one without an ε, to the format's precision."""
+def _delta_moved(case: Case) -> float | None:
+    """How far the output's recorded delta is from the one without an ε, ``A − Y`` of one sample."""
     L = case.network.depth
     dZ, Z = case.get(f"dZ{L}"), case.get(f"Z{L}")
     if dZ is None or Z is None or not case.network.joint:
         return None
-    exact = (activated(case.network.activations[-1], Z, case.context.slope) - case.one_hot) / case.context.delta_divisor
-    u = format_of(case.operands.recorded(f"dZ{L}").dtype).unit_roundoff
-    return bool(np.abs(dZ - exact).max() <= 64 * u / case.context.delta_divisor)
+    divisor = case.context.delta_divisor
+    exact = (activated(case.network.activations[-1], Z, case.context.slope) - case.one_hot) / divisor
+    return float(np.abs(dZ - exact).max()) * divisor

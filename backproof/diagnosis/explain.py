@@ -15,6 +15,7 @@ from backproof.diagnosis import (
     bias_gradient,
     hidden_delta,
     loss,
+    optimizer,
     output_delta,
     output_gradient,
     passed_back,
@@ -103,7 +104,7 @@ def family(case: Case) -> Family:
     if name == "loss":
         return loss.candidates
     if name.endswith("_next"):
-        return update.candidates
+        return update.candidates if case.network.optimizer.plain else optimizer.candidates
     if name.startswith("dZ"):
         return output_delta.candidates if output else hidden_delta.candidates
     if name.startswith("dA"):

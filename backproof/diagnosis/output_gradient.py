@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from backproof.diagnosis.candidate import Candidate, Case, crossed
 from backproof.diagnosis.classes import weighted
+from backproof.diagnosis.constants import written
+from backproof.diagnosis.epsilon import HARMLESS
 from backproof.diagnosis.functions import derivatives
 from backproof.diagnosis.labels import LOSSES, coefficient, gradient, labels, outputs
+from backproof.rounding import format_of
 
 Array = NDArray[Any]
 
@@ -47,12 +50,20 @@ def _epsilon(case: Case, A: Array, Y: Array) -> Iterator[Candidate]:
     true = (Y == 1) & (case.recorded != 0)
     if np.count_nonzero(true) < 2:
         return
-    epsilon = float(np.median(-scale / case.recorded[true] - A[true]))
+    fitted = float(np.median(-scale / case.recorded[true] - A[true]))
+    u = format_of(case.operands.recorded(case.target).dtype).unit_roundoff
+    epsilon = written(fitted - 4 * u, fitted + 4 * u)
+    short = epsilon is not None or fitted <= 8 * u
+    epsilon = fitted if epsilon is None else epsilon
     if not 0 < epsilon < 1:
         return
     array = -Y / (A + epsilon) * scale
     if own == "binary_cross_entropy":
         array = array + (1 - Y) / (1 - A + epsilon) * scale
-    change = float(np.abs(array - case.exact).max() / np.abs(case.exact).max())
+    there = case.exact != 0
+    change = float(np.abs(array[there] / case.exact[there] - 1).max())
+    harmless = short and max(change, epsilon) <= HARMLESS
     text = f"an ε of {epsilon:.3g} is in a denominator of {case.target}: it moves it by up to {change:.2g} of itself"
-    yield Candidate("epsilon", text, array, free=1, numbers={"epsilon": epsilon, "relative change": change})
+    text += ", which is harmless" if harmless else ""
+    numbers = {"epsilon": epsilon, "relative change": change}
+    yield Candidate("epsilon", text, array, free=1, numbers=numbers, harmless=harmless)

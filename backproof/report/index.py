@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from backproof.evidence import Json
+from backproof.gate.shown import shown
 from backproof.report.store import TITLE
 from backproof.report.tables import markdown, number, percent, plain, text
 
 HEADERS = (
     "network", "by", "verdict", "equations", "tightest", "ratio", "ceiling", "used", "agreement", "apart", "replicas",
 )  # fmt: skip
+
+LONGEST = 4_000
+"""Characters of the sentence that a terminal is given."""
 
 
 def rows(summary: Json) -> Iterator[list[str]]:
@@ -57,7 +61,12 @@ def sentence(summary: Json) -> str:
 
 def terminal(summary: Json) -> str:
     """What ``verify`` prints: the table, then the sentence."""
-    return f"{plain(list(rows(summary)), HEADERS)}\n\n{sentence(summary)}"
+    visible = [[shown(cell) for cell in row] for row in rows(summary)]
+    return f"{plain(visible, HEADERS)}\n\n{shown(sentence(summary), LONGEST)}"
+
+
+ASKED = ("optimizer", "learning_rate")
+"""Settings that are said only where they were asked for."""
 
 
 def page(summary: Json) -> str:
@@ -66,6 +75,7 @@ def page(summary: Json) -> str:
     samples = "every sample" if settings["samples"] is None else f"{settings['samples']} samples"
     batch = "in one batch" if settings["batch_size"] is None else f"in batches of {settings['batch_size']}"
     training = f"{settings['steps']} steps, {settings['dtype']}, seed {settings['seed']}"
+    training += "".join(f", {key.replace('_', ' ')} {settings[key]}" for key in ASKED if key in settings)
     parts = [
         TITLE.strip(),
         f"**{text(sentence(summary))}**",
@@ -77,7 +87,7 @@ def page(summary: Json) -> str:
         "## Made with",
         markdown(list(_versions(where)), ["what", "version", "device", "threads"]),
         "`summary.json` holds the same facts for programs. `backproof verify` makes all of this anew; "
-        "`backproof report` renders it again from the evidence beside each page.",
+        "`backproof report` renders it again from the evidence beside each page, with --html as pages with pictures.",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -37,7 +37,7 @@ def _head(network: str, facts: Json, layer: Json, dtype: str) -> Iterator[str]:
     yield f"# {text(network)}, layer {n} of {depth}"
     u = facts["unit_roundoff"]
     yield (
-        f"{sizes[n - 1]} → {sizes[n]} units, {specification['activations'][n - 1]}; {_samples(facts)}, "
+        f"{sizes[n - 1]} → {sizes[n]} units, {specification['activations'][n - 1]}; {described_samples(facts)}, "
         f"{steps} steps, {dtype} (unit roundoff u = {u:.3g}). [All networks](../README.md)"
     )
 
@@ -73,7 +73,8 @@ def _wrong(name: str, findings: list[Json]) -> Iterator[str]:
         yield f"- **{text(name)}**, end to end: {which} disagree with the reference; {one}"
 
 
-def _samples(facts: Json) -> str:
+def described_samples(facts: Json) -> str:
+    """How many samples, in batches of how many."""
     samples, smallest, largest = facts["samples"], facts["batches"]["smallest"], facts["batches"]["largest"]
     if smallest == samples:
         return f"{samples} samples"
@@ -81,7 +82,7 @@ def _samples(facts: Json) -> str:
     return f"{samples} samples in batches of {largest}{partial}"
 
 
-def _shape(quantity: str, sizes: list[int], facts: Json) -> str:
+def shape_of(quantity: str, sizes: list[int], facts: Json) -> str:
     """Of the largest batch, with the smallest one's where a batch is partial: ``50 × 10–20``."""
     smallest, largest = facts["batches"]["smallest"], facts["batches"]["largest"]
     partial = by_sample(quantity) and smallest < largest
@@ -98,12 +99,12 @@ def _equations(facts: Json, layer: Json) -> Iterator[str]:
     )
     rows = [
         [
-            entry["text"], _shape(target, entry["shape"], facts), text(name), number(by["ratio"]),
+            entry["text"], shape_of(target, entry["shape"], facts), text(name), number(by["ratio"]),
             number(by["ceiling"]), percent(by["fraction"]), element(target, by["worst"]["index"], entry["shape"]),
             precise(by["worst"]["recorded"]),
             precise(by["worst"]["exact"]), str(by["worst"]["step"]), by["verdict"],
         ]
-        for target, entry in _in_order(layer["equations"])
+        for target, entry in in_order(layer["equations"])
         for name, by in entry["by"].items()
     ]  # fmt: skip
     yield markdown(rows, EQUATION_HEADERS)
@@ -125,7 +126,7 @@ def _agreement(layer: Json) -> Iterator[str]:
             element(quantity, by["worst"]["index"], by["worst"]["index"]),
             precise(by["worst"]["recorded"]), precise(by["worst"]["exact"]), str(by["left_out"]), by["verdict"],
         ]
-        for quantity, entry in _in_order(layer["agreement"])
+        for quantity, entry in in_order(layer["agreement"])
         for name, by in entry["by"].items()
     ]  # fmt: skip
     yield markdown(rows, AGREEMENT_HEADERS)
@@ -135,7 +136,7 @@ def _spread(layer: Json) -> Iterator[str]:
     yield "## How the residuals are spread"
     yield "Share of a sample of the elements whose residual uses at most this part of the budget."
     rows = []
-    for target, entry in _in_order(layer["equations"]):
+    for target, entry in in_order(layer["equations"]):
         for name, by in entry["by"].items():
             counts, total, running = by["histogram"], sum(by["histogram"]), 0
             cells = []
@@ -150,7 +151,7 @@ def _spread(layer: Json) -> Iterator[str]:
 def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
     yield "## What was not checked"
     lines = []
-    for target, entry in _in_order(layer["equations"]):
+    for target, entry in in_order(layer["equations"]):
         vacuous = {
             name: by["vacuous"] / by["elements"] for name, by in entry["by"].items() if by["vacuous"] and by["elements"]
         }
@@ -170,10 +171,10 @@ def _unchecked(facts: Json, layer: Json) -> Iterator[str]:
     yield "\n".join(lines) or "Nothing: every equation was judged on every element."
 
 
-ORDER = ("Z", "A", "loss", "dA", "dZ", "dW", "db", "W", "b")
+ORDER = ("Z", "A", "loss", "dA", "dZ", "dW", "db", "vW", "mW", "sW", "W", "vb", "mb", "sb", "b")
 
 
-def _in_order(entries: Json) -> list[tuple[str, Any]]:
+def in_order(entries: Json) -> list[tuple[str, Any]]:
     """Forward, loss, backward, update: the order of computation within a layer."""
 
     def place(item: tuple[str, Any]) -> tuple[int, str]:

@@ -11,8 +11,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 from backproof.tracing.ledger import Ledger
+from backproof.tracing.losses import ADDED
 from backproof.tracing.names import Meaning
-from backproof.tracing.sightings import Mention, is_array, leaves, meaning_of
+from backproof.tracing.sightings import Mention, is_array, is_number, leaves, meaning_of
 from backproof.tracing.statements import MISSING, Statement, Target, attributes, statements, value_of
 
 FOREIGN = ("site-packages", "dist-packages")
@@ -160,7 +161,8 @@ class Watch:
         for target in statement.targets:
             value = value_of(target.node, frame, names)
             if value is not MISSING and (type(value) not in PLAIN or self._is_label(target.label, value)):
-                found |= self._leaves(target, value, place, frame, "statement", _holder(target, frame, names))
+                how = ADDED if statement.adds and is_number(value) else "statement"
+                found |= self._leaves(target, value, place, frame, how, _holder(target, frame, names))
         idle[key] = 0 if found else idle.get(key, 0) + 1
 
     def _is_label(self, name: str, value: Any) -> bool:
@@ -181,7 +183,9 @@ class Watch:
                 continue
             scope = self._scope(frame, holder)
             family = "=" if self.capture.is_given(found.label) else found.family
-            mention = Mention(meaning, found.label, place, scope, self.serial, family, how, target.in_place)
+            mention = Mention(
+                meaning, found.label, place, scope, self.serial, family, how, target.in_place, target.picked
+            )
             self.capture.ledger.see(mention, found.value)
         return anything
 

@@ -154,6 +154,7 @@ def _instead(ending: Ending) -> str:
 def _results(judged: list[Judged]) -> Iterator[str]:
     """Each step's result; one that fails as the step before it did is one line."""
     before: list[tuple[str, ...]] = []
+    told = set(judged[0].step.notes)
     for number, one in enumerate(judged):
         if one.refused:
             yield f"\nStep {number}: not judged: {one.refused}"
@@ -164,6 +165,8 @@ def _results(judged: list[Judged]) -> Iterator[str]:
         else:
             yield f"\nStep {number}:\n{one.result}"
         before = failed
+        yield from (f"Note: {note}." for note in one.step.notes if note not in told)
+        told |= set(one.step.notes)
 
 
 def _sentence(name: str, verdict: str, judged: list[Judged], ending: Ending) -> str:

@@ -76,6 +76,8 @@ class Ledger:
         self._made: set[int] = set()
         self._backward_calls: set[int] = set()
         self._backward = False
+        self._graded = False
+        """Whether a gradient that is not all zero was seen."""
         self._opened = self.order
 
     def see(self, mention: Mention, value: Any) -> None:
@@ -96,7 +98,9 @@ class Ledger:
                 if not mention.label.endswith("]"):
                     self.unnamed.setdefault(mention.label, (mention.place, value.shape))
         elif known is None:
-            self._enter(mention.sighting(mention.meaning, copied(value), id(value)), value)
+            seen = mention.sighting(mention.meaning, copied(value), id(value))
+            # ``out = targets[i]`` begins no forward pass.
+            self._enter(replace(seen, new=not (mention.picked and seen.kind in FORWARD)), value)
         else:
             self._alias(mention, mention.meaning, known)
 
@@ -143,7 +147,7 @@ class Ledger:
     def _enter(self, seen: Sighting, live: Any = None) -> None:
         """Add a sighting; ``live`` is the array itself where it is new or has changed."""
         if seen.new and seen.frame not in self._backward_calls and _propagates(seen):
-            self._forward((seen.place, seen.kind) if seen.how == "statement" else (seen.scope, seen.kind))
+            self._forward((seen.place, seen.kind) if seen.how == "statement" else (seen.scope, seen.kind), seen)
         self.order += 1
         seen = replace(seen, order=self.order)
         if live is not None and seen.kind not in SCALARS:
@@ -157,15 +161,26 @@ class Ledger:
             self._aliases.clear()  # after an update the same inputs may be handed on again, in the next pass
         if self._sites and (seen.kind in GRADIENTS or _updates(seen)):
             self._backward = True
+            self._graded |= seen.kind in GRADIENTS and bool(np.any(seen.value))
         if len(self._pass.sightings) > MOST and not self._backward:
             dropped, self._pass.sightings = self._pass.sightings[: -MOST // 2], self._pass.sightings[-MOST // 2 :]
             self._pass.before += [seen for seen in dropped if seen.kind in KEPT]
             self._forget()
 
-    def _forward(self, site: Hashable) -> None:
+    def _forward(self, site: Hashable, seen: Sighting) -> None:
+        """A forward quantity was made."""
         if self._backward and site in self._sites:
             self.close(True)
+        elif self._graded and self._helps(seen):
+            return
         self._sites.add(site)
+
+    def _helps(self, seen: Sighting) -> bool:
+        """Whether it is a plain ``z`` in a call that handles no parameters: after gradients that is a derivative's
+        (``z = np.tanh(x); return 1 - z**2``), none of the forward pass, and its next ends nothing.
+        """
+        plain = seen.kind == "Z" and seen.number is None and not is_object(seen)
+        return plain and not any(s.frame == seen.frame and s.kind in PARAMETERS for s in self._pass.everything)
 
     def _forget(self) -> None:
         """Let go of arrays that no sighting refers to any more."""

@@ -44,7 +44,9 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A name at one moment: what it means, where, what holds it; ``in_place`` if its array may have been changed."""
+    """A name at one moment: what it means, where, what holds it; ``in_place`` if its array may have been changed,
+    ``picked`` if the statement only takes it from where it was.
+    """
 
     meaning: Meaning | None
     label: str
@@ -54,6 +56,7 @@ class Mention:
     family: str
     how: str
     in_place: bool
+    picked: bool = False
 
     def sighting(self, meaning: Meaning, value: Array, identity: int) -> Sighting:
         """An array under this name."""

@@ -21,6 +21,8 @@ class Target:
     node: ast.expr
     label: str
     in_place: bool = False
+    picked: bool = False
+    """Bound to what was there before (an entry, a slice, the turn of a loop), and not to what the statement makes."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def _last_line(node: ast.stmt) -> int:
 def _targets(node: ast.stmt) -> Iterator[Target]:
     if isinstance(node, ast.Assign):
         for target in node.targets:
-            yield from _bound(target)
+            yield from _bound(target, isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript))
     elif isinstance(node, ast.AnnAssign | ast.For):
-        yield from _bound(node.target)
+        yield from _bound(node.target, isinstance(node, ast.For))
     elif isinstance(node, ast.AugAssign):
         yield from _changed(node.target)
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -78,16 +80,16 @@ def _targets(node: ast.stmt) -> Iterator[Target]:
                 yield from _bound(inner.target)
 
 
-def _bound(target: ast.expr) -> Iterator[Target]:
+def _bound(target: ast.expr, picked: bool = False) -> Iterator[Target]:
     if isinstance(target, ast.Tuple | ast.List):
         for element in target.elts:
-            yield from _bound(element)
+            yield from _bound(element, picked)
     elif isinstance(target, ast.Starred):
-        yield from _bound(target.value)
+        yield from _bound(target.value, picked)
     elif isinstance(target, ast.Subscript):
         yield from _changed(target)
     else:
-        yield Target(target, ast.unparse(target))
+        yield Target(target, ast.unparse(target), picked=picked)
 
 
 def _changed(target: ast.expr) -> Iterator[Target]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from backproof.tracing import batch, update
+from backproof.tracing import batch, losses, update
 from backproof.tracing.by_value import by_value
 from backproof.tracing.chain import FITS, apart
 from backproof.tracing.layers import Placed, fits, placed
@@ -82,7 +82,7 @@ def step_of(passed: Pass) -> Step | None:
     step = Step(network, notes=list(filter(None, (*dict.fromkeys(passed.changed), said))))
     begun = _first_gradient(found)
     # What is changed while the forward pass still runs is no update: weights made anew after an evaluation.
-    begun = max(min(begun, update.first_update(found, network.depth)), made + 1)
+    begun = max(min(begun, update.first_update(found, network.depth, begun)), made + 1)
     _backward(step, found)
     _forward(step, found, begun)
     _linear_output(step)
@@ -94,7 +94,7 @@ def step_of(passed: Pass) -> Step | None:
     since = min((s.order for s in passed.sightings if s.new), default=0)
     step.quantities |= batch.inputs(found, step.quantities, network, step.notes, since)
     step.quantities |= batch.labels(found, step.quantities, network, step.notes, since, begun)
-    _loss(step, found)
+    losses.settle(step, found)
     update.settle(step, found, passed)
     for key, seen in step.quantities.items():
         step.quantities[key] = replace(seen, label=_maker(seen, found))
@@ -266,33 +266,3 @@ def _parameters(step: Step, found: Placed, begun: int) -> None:
             seen = found.get((kind, layer), [])
             if before := [s for s in seen if s.order < begun] or seen[:1]:
                 step.quantities[f"{kind}{layer}"] = before[-1]
-
-
-def _loss(step: Step, found: Placed) -> None:
-    """The last loss that was made after the forward pass of the step, and before anything else was propagated."""
-    used = [s for key, s in step.quantities.items() if key[0] in "ZA"]
-    first: dict[int, int] = {}  # an array is seen again where it is handed on
-    for s in (s for seen in found.values() for s in seen):
-        first[id(s.value)] = min(first.get(id(s.value), s.order), s.order)
-    made = max((first.get(id(s.value), s.order) for s in used), default=0)
-    known = {s.identity for s in used}
-    others = [
-        s.order
-        for (kind, _), seen in found.items()
-        if kind in ("Z", "A")
-        for s in seen
-        if s.order > made and s.new and s.how == "statement" and s.identity not in known
-    ]
-    seen = [s for s in found.get(("loss", 0), []) if s.value.size == 1 and made < s.order < min(others, default=10**12)]
-    seen = [s for s in seen if not _is_running(s, seen, found)] or seen
-    if seen:
-        step.quantities["loss"] = replace(seen[-1], value=np.asarray(seen[-1].value).reshape(()))
-
-
-def _is_running(s: Sighting, seen: list[Sighting], found: Placed) -> bool:
-    """Whether it is another loss of the step and what it was before: a sum over batches."""
-    before = [t for t in found["loss", 0] if t.label == s.label and t.order < seen[0].order and t.value.size == 1]
-    if not before:
-        return False
-    added = float(s.value.reshape(())) - float(before[-1].value.reshape(()))
-    return any(t.label != s.label and np.isclose(added, float(t.value.reshape(())), rtol=1e-6) for t in seen)

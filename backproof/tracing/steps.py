@@ -26,6 +26,10 @@ class Steps:
         self.partial: Step | None = None
         """The last pass that was no complete step."""
         self._gathered: list[Step] = []
+        self._bare: list[Step] = []
+        """Complete steps in which no gradient was seen: updates of a script that names none, or weights made anew after
+        an evaluation, which is told by the steps that follow.
+        """
 
     def add(self, passed: Pass) -> bool:
         """Take a pass; whether no more are wanted."""
@@ -43,8 +47,22 @@ class Steps:
         """The run is over: single samples that no update followed are steps of their own."""
         for step in self._gathered[:1] if not self.found else []:
             self._keep(step)
+        for step in self._bare:
+            self._arrive(step)
 
     def _keep(self, step: Step) -> None:
+        """Take a step; one without gradients only when it is known that others have none either."""
+        if self.found or any(key[:2] in ("dZ", "dA", "dW", "db") for key in step.quantities):
+            self._bare = []
+            self._arrive(step)
+            return
+        self._bare.append(step)
+        if len(self._bare) >= self.wanted:
+            for bare in self._bare:
+                self._arrive(bare)
+            self._bare = []
+
+    def _arrive(self, step: Step) -> None:
         if len(self.found) < self.wanted:
             self.found.append(step)
             self.arrived(step)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backproof.tracing import chain
+from backproof.tracing import chain, losses, transposed
 from backproof.tracing.batch import products
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
+from backproof.tracing.momentum import without_momentum
+from backproof.tracing.movement import along, moved_by, product_of
 from backproof.tracing.sightings import Array, Sighting
 from backproof.tracing.unpatched import np
 
 if TYPE_CHECKING:
     from backproof.tracing.step import Step
 
-ALONG = 1e-4
-"""Part of a gradient that may stand across its product for it to count as used: activations' derivatives vary more."""
 UPHILL = "the script's gradients point uphill (Y − A) and it adds them: all are read with a minus"
 FITS = 1e-3
 """A learning rate is recognised in the update when it explains it up to this: names decide otherwise."""
@@ -39,11 +38,19 @@ def _first_update(found: Placed, kind: str, layer: int, after: int) -> int:
     return 10**12
 
 
-def first_update(found: Placed, depth: int) -> int:
-    """When the first weight was changed after something was made of the weights; never where neither is seen."""
+def first_update(found: Placed, depth: int, begun: int) -> int:
+    """When the first weight was changed after something was made of the weights; never where neither is seen. Weights
+    after which the forward pass runs once more before the first gradient (``begun``) were made anew, not updated.
+    """
     forward = [s for (kind, layer), seen in found.items() if kind in ("Z", "A") and layer for s in seen]
-    made = min((s.order for s in forward if s.new and s.how == "statement"), default=10**12)
-    return min((_first_update(found, "W", layer, made) for layer in range(1, depth + 1)), default=10**12)
+    made = sorted(s.order for s in forward if s.new and s.how == "statement")
+    after = made[0] if made else 10**12
+    while True:
+        first = min((_first_update(found, "W", layer, after) for layer in range(1, depth + 1)), default=10**12)
+        again = [order for order in made if first < order < begun < 10**12]
+        if not again:
+            return first
+        after = again[0]
 
 
 def settle(step: Step, found: Placed, passed: Pass) -> None:
@@ -58,11 +65,15 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
         step.quantities |= {f"{key}_next": s for key, s in changed.items()}
         if passed.closed:
             _left_alone(step, changed)
+    transposed.turn_back(step)
+    losses.without_squares(step)
+    unchecked = without_momentum(step, passed)
     _open_errors(step)
     _unnamed_errors(step, passed.strangers)
     if uphill(step):
         turn(step)
     step.learning_rate = _learning_rate(step, found)
+    step.quantities = {key: s for key, s in step.quantities.items() if key not in unchecked}
 
 
 def turn(step: Step) -> None:
@@ -76,21 +87,20 @@ def turn(step: Step) -> None:
 
 def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
     """Parameters that have another value at the end of the pass than in its forward pass."""
-    result = {}
+    result: dict[str, Sighting] = {}
+    single: dict[str, Sighting] = {}
     for layer in range(1, step.network.depth + 1):
         for kind in ("W", "b"):
             key = f"{kind}{layer}"
             before = step.quantities.get(key)
             after = [s for s in found.get((kind, layer), []) if before is not None and s.order > before.order]
-            if before is not None and after and _moves(after[-1].value, before.value):
-                result[key] = after[-1]
-    return result
+            if before is not None and after and not _same(after[-1].value, before.value):
+                (result if _moves(after[-1].value, before.value) else single)[key] = after[-1]
+    return result | single if result else {}
 
 
 def _moves(after: Array, before: Array) -> bool:
-    """Whether it is an update: one changed element of many is the probe of a numerical gradient."""
-    if _same(after, before):
-        return False
+    """Whether what changed is an update: one element of many alone is the probe of a numerical gradient."""
     return after.shape != before.shape or before.size == 1 or int(np.sum(after != before)) > 1
 
 
@@ -108,7 +118,7 @@ def _open_errors(step: Step) -> None:
         if (seen := step.quantities.pop(f"dH{layer}", None)) is None:
             continue
         recorded = step.quantities.get(f"dW{layer}")
-        moved = recorded.value if recorded is not None else _moved(step, layer)
+        moved = recorded.value if recorded is not None else moved_by(step, layer)
         before = step.quantities.get(f"W{layer}") if recorded is None else None
         errors = [_in_rows(s) for s in step.errors.get(layer, [seen])]
         used = [s for s in errors if moved is not None and _is_used(step, layer, s, moved, before)]
@@ -134,7 +144,7 @@ def _unnamed_errors(step: Step, strangers: list[Sighting]) -> None:
         if f"dA{layer}" not in step.quantities and layer < step.network.depth:
             handed = [s for s in alike if _is_handed_down(step, layer, s)]
             step.quantities |= {f"dA{layer}": s.within(kind="dA", number=layer) for s in handed[-1:]}
-        moved, before = _moved(step, layer), step.quantities.get(f"W{layer}")
+        moved, before = moved_by(step, layer), step.quantities.get(f"W{layer}")
         if f"dZ{layer}" not in step.quantities and moved is not None:
             used = [s for s in alike if _is_used(step, layer, s, moved, before)]
             step.quantities |= {f"dZ{layer}": s.within(kind="dZ", number=layer) for s in used[-1:]}
@@ -150,39 +160,19 @@ def _is_handed_down(step: Step, layer: int, seen: Sighting) -> bool:
 
 def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sighting | None) -> bool:
     """Whether the weights move along its product with the layer's inputs."""
-    product = _product(step, layer, seen, moved)
-    return product is not None and _along(moved, product, before)
-
-
-def _along(moved: Array, product: Array, before: Sighting | None) -> bool:
-    """Whether one is a multiple of the other; the difference of two weights carries their rounding."""
-    first, second = moved.ravel().astype(np.float64), product.ravel().astype(np.float64)
-    with np.errstate(all="ignore"):
-        length, norm = float(np.linalg.norm(first)), float(second @ second)
-        if not (length > 0 and norm > 0):
-            return False
-        rest = float(np.linalg.norm(first - (first @ second) / norm * second)) / length
-        rounding = 0.0 if before is None else float(np.linalg.norm(before.value)) / length
-        return rest < ALONG + 4 * float(np.finfo(moved.dtype).eps) * rounding
-
-
-def _moved(step: Step, layer: int) -> Array | None:
-    """What the update added to W."""
-    before, after = step.quantities.get(f"W{layer}"), step.quantities.get(f"W{layer}_next")
-    if before is None or after is None or before.value.shape != after.value.shape:
-        return None
-    return np.asarray(after.value - before.value)
+    product = product_of(step, layer, seen, moved)
+    return product is not None and along(moved, product, before)
 
 
 def _movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Array] | None:
     """What the update added to W, and dW: as recorded, or from A and a delta where the script gave it no name."""
-    moved = _moved(step, layer)
+    moved = moved_by(step, layer)
     if moved is None:
         return None
     if (recorded := step.quantities.get(f"dW{layer}")) is not None:
         gradient: Array | None = recorded.value
     else:
-        gradient = None if delta is None else _product(step, layer, delta, moved)
+        gradient = None if delta is None else product_of(step, layer, delta, moved)
     return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
 
 
@@ -196,29 +186,6 @@ def _pairs(step: Step) -> list[tuple[Array, Array]]:
     """:func:`_movement` of every layer that has one."""
     layers = range(1, step.network.depth + 1)
     return [pair for n in layers if (pair := _movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]
-
-
-def _product(step: Step, layer: int, delta: Sighting, moved: Array) -> Array | None:
-    """The product of a delta with the layer's inputs that has the shape of W; of several orientations (as many samples
-    as units) the one that W moves along most.
-    """
-
-    def turned_away(product: Array) -> float:
-        norm = float(np.linalg.norm(product) * np.linalg.norm(moved))
-        return -abs(float(np.vdot(product, moved))) / norm if norm > 0 else 0.0
-
-    return min(_products(step, layer, delta, moved.shape), key=turned_away, default=None)
-
-
-def _products(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -> Iterator[Array]:
-    lower = step.quantities.get(f"A{layer - 1}" if layer > 1 else "X")
-    if lower is None or delta.value.ndim != 2:
-        return
-    for left in (lower.value, lower.value.T):
-        for right in (delta.value, delta.value.T):
-            if left.shape[-1] == right.shape[0] and left.ndim == right.ndim == 2:
-                product = left @ right
-                yield from (turned for turned in (product, product.T) if turned.shape == shape)
 
 
 def uphill(step: Step) -> bool:
@@ -241,7 +208,7 @@ def uphill(step: Step) -> bool:
                 if pair is None:
                     return _hands_down_uphill(step, downhill)
                 if delta is None:
-                    made = _product(step, layer, downhill, pair[1])
+                    made = product_of(step, layer, downhill, pair[1])
                     return made is not None and float(np.vdot(made, pair[1])) < 0 < float(np.vdot(*pair))
                 if delta.value.shape == y.shape:
                     return float(np.vdot(downhill.value, delta.value)) < 0 < float(np.vdot(*pair))
@@ -253,8 +220,12 @@ def _hands_down_uphill(step: Step, downhill: Sighting) -> bool:
     weights go down.
     """
     layer = step.network.depth
-    weight, handed, moved = step.quantities.get(f"W{layer}"), step.quantities.get(f"dA{layer - 1}"), _moved(step, layer)
-    made = None if moved is None else _product(step, layer, downhill, moved)
+    weight, handed, moved = (
+        step.quantities.get(f"W{layer}"),
+        step.quantities.get(f"dA{layer - 1}"),
+        moved_by(step, layer),
+    )
+    made = None if moved is None else product_of(step, layer, downhill, moved)
     if weight is None or handed is None or moved is None or made is None or float(np.vdot(made, moved)) >= 0:
         return False
     apart = [min(products(downhill.value, weight.value, None, sign * handed.value), default=1.0) for sign in (1, -1)]
