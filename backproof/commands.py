@@ -13,7 +13,6 @@ from backproof import verify as verification
 from backproof.compare import compare_recordings
 from backproof.config import Config, find, require
 from backproof.errors import BackproofError
-from backproof.gate.shown import shown
 from backproof.judge import Judge
 from backproof.long_run.recorded import certify_recording
 from backproof.long_run.report import facts, terminal
@@ -27,6 +26,7 @@ from backproof.report.tables import plain
 from backproof.requirements import missing
 from backproof.runs import same_samples, source_of, steps_of
 from backproof.settings import Settings, prepare
+from backproof.shown import shown
 from backproof.threads import limit
 from backproof.training import Implementation, Step, Training
 from backproof.variants import by_format, in_formats

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -39,6 +40,14 @@ def reports(folder: Path) -> Path:
     return made / "reports" / "html" / "index.html"
 
 
+def take(browser: Any, index: Path, output: Path) -> None:
+    """The first screen of a report, light."""
+    page = browser.new_page(viewport=SIZE, color_scheme="light")
+    page.goto(index.as_uri())
+    page.screenshot(path=str(output))
+    page.close()
+
+
 def main() -> None:
     """Write the picture."""
     from playwright.sync_api import sync_playwright
@@ -49,9 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as started:
         index = reports(Path(temporary) / "project")
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE, color_scheme="light")
-        page.goto(index.as_uri())
-        page.screenshot(path=str(options.output))
+        take(browser, index, options.output)
         browser.close()
 
 

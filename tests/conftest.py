@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.html_support import reports, without_mask
 from tests.recordings import write
 
 # A busy machine is slow and not wrong: nothing here is judged by its time.
@@ -35,3 +36,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(whole: Path, tmp_path: Path) -> Path:
     """The same recording in a folder of its own."""
     return shutil.copytree(whole, tmp_path / "copied")
+
+
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An HTML report of two healthy runs, not to be changed."""
+    return reports(tmp_path_factory.mktemp("healthy"))
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same where one run forgets a ReLU mask."""
+    return reports(tmp_path_factory.mktemp("planted"), without_mask())

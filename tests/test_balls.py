@@ -160,22 +160,25 @@ def own_values(given: Training, tensors: Tensors) -> tuple[dict[str, Array], dic
     return values, {equation.target: own_error(equation, operands, context) for equation in listed}
 
 
-@every_format
-@every_network
-def test_what_a_check_computes_lies_within_float64_rounding(network, dtype):
+def computed(network, dtype):
+    """What the checks compute of one step, its enclosures, and what each may be off by."""
     given = given_to(network, dtype=dtype)
     tensors = one_step(given)
     values, allowed = own_values(given, tensors)
-    assert outside(values, local(given, tensors), allowed) == []
+    return values, local(given, tensors), allowed
+
+
+@every_format
+@every_network
+def test_what_a_check_computes_lies_within_float64_rounding(network, dtype):
+    values, enclosures, allowed = computed(network, dtype)
+    assert outside(values, enclosures, allowed) == []
 
 
 @every_format
 @every_network
 def test_a_check_that_computes_something_else_is_caught(network, dtype):
-    given = given_to(network, dtype=dtype)
-    tensors = one_step(given)
-    values, allowed = own_values(given, tensors)
-    enclosures = local(given, tensors)
+    values, enclosures, allowed = computed(network, dtype)
     for name, value in values.items():
         assert escapes(value + 3e-14 * np.abs(value).max(), enclosures[name], allowed[name]), name
 

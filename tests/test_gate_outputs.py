@@ -14,7 +14,7 @@ from backproof.gate.change import Change, Kind
 from backproof.gate.facts import Facts, Finding, Key, Used
 from backproof.gate.judge import Judgement
 from backproof.gate.junit import junit
-from backproof.gate.shown import shown
+from backproof.shown import shown
 from backproof.verdict import Verdict
 from tests.cli_support import call
 from tests.gate_support import check, kept, written

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.html_support import as_root, hostile, reports, without_mask
+from benchmarks.report_picture import SIZE, take
+from tests.html_support import as_root, hostile
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
@@ -22,16 +23,6 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 PAGES = ("index.html", "networks/small/layer-1.html", "networks/small/layer-2.html", "trajectory.html")
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reports(tmp_path_factory.mktemp("healthy"))
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reports(tmp_path_factory.mktemp("planted"), without_mask())
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +196,12 @@ def test_a_script_that_got_in_would_not_run(healthy, tmp_path, chromium):
     page.goto((tmp_path / "index.html").as_uri())
     assert page.title() == "Backproof report"
     page.close()
+
+
+def test_the_readme_s_picture_is_taken(planted, chromium, tmp_path):
+    take(chromium, planted / "html" / "index.html", tmp_path / "report.png")
+    said = (tmp_path / "report.png").read_bytes()
+    assert said.startswith(b"\x89PNG") and len(said) > 20_000
+    assert [int.from_bytes(said[i : i + 4], "big") for i in (16, 20)] == [SIZE["width"], SIZE["height"]]
+    committed = (Path(__file__).parents[1] / "docs" / "report.png").read_bytes()
+    assert said[:24] == committed[:24]

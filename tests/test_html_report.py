@@ -15,23 +15,13 @@ from backproof.equations import equations
 from backproof.evidence import SCHEMA
 from backproof.network import Network
 from tests.cli_support import call, files_in
-from tests.html_support import HOSTILE, hostile, reports, without_mask
+from tests.html_support import HOSTILE, hostile
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 SMALL = Network("small", (784, 12, 8, 10), ("relu", "relu", "softmax"))
 OUTSIDE = {"doi.org", "arxiv.org", "github.com"}
-
-
-@pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reports(tmp_path_factory.mktemp("healthy"))
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reports(tmp_path_factory.mktemp("planted"), without_mask())
 
 
 @pytest.fixture

@@ -203,6 +203,16 @@ def test_a_training_that_overflows_everywhere_is_no_mismatch() -> None:
     )
 
 
+@pytest.mark.parametrize("mode", ["none", "sketch"])
+def test_what_is_not_finite_is_seen_in_steps_that_are_not_checked(mode: str) -> None:
+    modules = {"mine": planted(9, "W2_next", np.nan), "numpy": reference}
+    found = train_together(long(), modules, reference, mode, every=4)
+    assert found.runs["mine"].verdict is Verdict.BUG and found.runs["numpy"].verdict is Verdict.ROUNDING
+    assert found.runs["mine"].findings[0].quantity == "W2_next"
+    wild = {name: implementation(name) for name in ("numpy", "torch")}
+    assert train_together(long(replace(NETWORK, learning_rate=1e20)), wild, reference, mode, every=4).diverged
+
+
 def test_one_that_overflows_alone_is_a_bug() -> None:
     found = train_together(long(), {"mine": planted(9, "dW2", np.inf), "numpy": reference}, None)
     run = found.runs["mine"]
@@ -236,7 +246,7 @@ def test_a_report_is_written_and_says_what_the_terminal_said(tmp_path: Any, monk
     path = report.write(tmp_path / "new", facts)
     page = path.read_text()
     assert path.name == "five_layer.html" and page.count("<svg") == 3
-    assert "dW2 is not" not in page and facts["runs"]["mine"]["details"][0]["message"][:30] in page
+    assert "dW2 is not" not in page and facts["runs"]["mine"]["findings"][0]["message"][:30] in page
     assert report.terminal(facts) in path.with_suffix(".md").read_text()
     assert path.with_suffix(".json").exists()
     monkeypatch.setattr(report, "PAGE", ("a_package_that_nobody_has",))

@@ -59,7 +59,6 @@ def test_one_wrong_element_is_found_at_its_equation(target: str) -> None:
     (step,) = reference.record(here)
 
     def off(array: Array) -> None:
-        array[...] = array
         index = np.unravel_index(int(np.abs(array).argmax()), array.shape)
         array[index] += 0.01 * np.abs(array).max() + 1e-3
 
@@ -137,9 +136,6 @@ def test_equal_and_opposite_errors_cancel_for_one_vector_in_two_and_not_for_eigh
     wrong[3, 5] += 1
     wrong[3, 9] -= 1
     assert all(one_product(A, B, wrong, seed) > 1 for seed in range(2000))
-    x = signs(generator, 200, np.dtype(np.float64))
-    missed = np.mean([x[5, v] == x[9, v] for v in range(VECTORS)])
-    assert 0 <= missed <= 1
     columns = signs(generator, 20_000, np.dtype(np.float64)).reshape(10_000, 2 * VECTORS)
     assert abs(np.mean(columns[:, 0] == columns[:, 1]) - 0.5) < 0.02
 

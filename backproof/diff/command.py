@@ -6,10 +6,10 @@ from pathlib import Path
 
 from backproof.diff import recordings, summaries
 from backproof.errors import BackproofError
-from backproof.gate.shown import shown
 from backproof.recording import Recording
 from backproof.recording.layout import MANIFEST
 from backproof.report.store import SUMMARY
+from backproof.shown import shown
 
 
 def run(old: Path, new: Path) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from backproof.gate.change import growth, percent_of
 from backproof.gate.facts import Facts, Key, Used, layer_number, of_summary, summary_file
 from backproof.gate.judge import compare, differences
-from backproof.gate.shown import shown
 from backproof.gate.words import table
 from backproof.report.tables import number, plain
+from backproof.shown import shown
 
 HEADERS = ("network", "by", "layer", "check", "used: old", "new", "times", "ULPs from float64: old", "new")
 SHOWN = 40

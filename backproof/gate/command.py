@@ -15,8 +15,8 @@ from backproof.gate import baseline, github, machine, words
 from backproof.gate.facts import Facts, of_summary
 from backproof.gate.judge import Judgement, compare, differences, judge
 from backproof.gate.junit import junit
-from backproof.gate.shown import shown
 from backproof.report.store import SUMMARY
+from backproof.shown import shown
 
 BASELINE = "baseline.json"
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"

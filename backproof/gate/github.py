@@ -7,9 +7,9 @@ from itertools import chain
 
 from backproof.gate.change import Change
 from backproof.gate.judge import Judgement
-from backproof.gate.shown import shown
 from backproof.gate.words import HEADERS, cells, sentence
 from backproof.report.tables import markdown, text
+from backproof.shown import shown
 
 MOST_ANNOTATIONS = 10
 """GitHub shows no more errors of a step."""

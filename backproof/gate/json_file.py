@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from backproof.config import NAME
 from backproof.errors import BackproofError
-from backproof.gate.shown import shown
+from backproof.shown import shown
 from backproof.verdict import Verdict
 
 MOST_BYTES = 64 * 2**20

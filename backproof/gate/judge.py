@@ -18,7 +18,7 @@ from typing import Any
 from backproof.errors import BackproofError
 from backproof.gate.change import Change, Kind
 from backproof.gate.facts import IDENTITY, SPECIFIED, Facts, Key, Used
-from backproof.gate.shown import shown
+from backproof.shown import shown
 from backproof.verdict import Verdict
 
 GROWTH = 3.0

@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 from backproof.gate.change import Change
 from backproof.gate.facts import Key
 from backproof.gate.judge import Judgement
-from backproof.gate.shown import shown
+from backproof.shown import shown
 
 
 def junit(found: Judgement) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from backproof.gate.change import Change, Kind
 from backproof.gate.facts import Facts
 from backproof.gate.judge import Judgement
-from backproof.gate.shown import shown
 from backproof.report.store import INDEX
 from backproof.report.tables import plain
+from backproof.shown import shown
 
 HEADERS = ("what", "network", "by", "layer", "check", "change")
 SHOWN = 20

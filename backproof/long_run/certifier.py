@@ -53,6 +53,10 @@ class Finding:
     def __str__(self) -> str:
         return f"step {self.step}, {self.quantity}: {self.message}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"step": self.step, "quantity": self.quantity, "verdict": self.verdict.word, "message": self.message}
+
 
 class Certifier:
     """Judges the steps of one run as they pass.
@@ -90,6 +94,8 @@ class Certifier:
         checked = self._checker is not None and step.index % self._every == 0
         if checked:
             self._equations(step)
+        else:
+            self.ended = _not_finite(step)
         self.steps += 1
         if self.ended is not None:
             return
@@ -172,6 +178,14 @@ class Certifier:
         self.verdict = max(self.verdict, verdict)
         if len(self.findings) < KEPT:
             self.findings.append(Finding(step, quantity, verdict, message))
+
+
+def _not_finite(step: Step) -> Flaw | None:
+    """What an unchecked step hands on that is not finite: neither a distance nor a loss would tell."""
+    for name, tensor in step.tensors.items():
+        if (name == "loss" or name.endswith("_next")) and not np.isfinite(tensor).all():
+            return Flaw(name, "non-finite", f"{name} is not finite")
+    return None
 
 
 def _words(check: Check) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from backproof import __version__
 from backproof.evidence import significant
 from backproof.files import replace_file, writing
+from backproof.flips import Flip
 from backproof.long_run.certifier import Certifier
 from backproof.long_run.together import LongRun
 from backproof.report.tables import plain
@@ -65,11 +66,7 @@ def _run(run: Certifier, accuracy: float | None) -> Json:
         "accuracy": None if accuracy is None else significant(accuracy, 6),
         "flips": run.flips.to_json(),
         "flips_in_all": run.flips.count,
-        "findings": [str(finding) for finding in run.findings],
-        "details": [
-            {"step": f.step, "quantity": f.quantity, "verdict": f.verdict.word, "message": f.message}
-            for f in run.findings
-        ],
+        "findings": [finding.to_json() for finding in run.findings],
         "findings_in_all": run.found,
         "losses": _curve(run.losses),
         "distances": _curve(run.distances),
@@ -101,9 +98,9 @@ def sentences(facts: Json) -> list[str]:
     if facts["stopped"]:
         said.append(f"Ended early: {facts['stopped']}.")
     for name, run in facts["runs"].items():
-        said += [f"{name}, {finding}" for finding in run["findings"][:5]]
+        said += [f"{name}, step {f['step']}, {f['quantity']}: {f['message']}" for f in run["findings"][:5]]
         if run["flips"]:
-            said.append(f"First coin flip of {name}: {_flip(run['flips'][0])}.")
+            said.append(f"First coin flip of {name}: {Flip(**run['flips'][0])}.")
     if facts["check"] != "none":
         dense = {name: sum(run["dense"].values()) for name, run in facts["runs"].items()}
         if facts["check"] == "sketch" and any(dense.values()):
@@ -133,13 +130,6 @@ def _headline(facts: Json) -> str:
         return f"Nothing was checked but that each of {steps} steps begins where the last one ended."
     rest = f" ({unchecked} were not checked)" if unchecked else ""
     return f"Certified: {certified} of {steps} steps hold to rounding, and each begins where the last one ended{rest}."
-
-
-def _flip(flip: Json) -> str:
-    return (
-        f"step {flip['step']}, layer {flip['layer']}, unit {flip['unit']}, sample {flip['sample']}: "
-        f"Z = {flip['value']:.3g}, in float64 {flip['float64']:.3g}"
-    )
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
@@ -185,7 +175,7 @@ PAGE = ("jinja2", "matplotlib")
 def as_network(facts: Json) -> Json:
     """The same as a summary of ``verify`` has it of a network, for the page that shows trajectories."""
     runs = {
-        name: {**run, "used_by_step": run["worst"], "findings": [_finding(finding) for finding in run["details"]]}
+        name: {**run, "used_by_step": run["worst"], "findings": [_finding(finding) for finding in run["findings"]]}
         for name, run in facts["runs"].items()
     }
     return {"implementations": runs, "float64": facts["float64"], "layers": {}}

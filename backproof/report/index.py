@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from backproof.evidence import Json
-from backproof.gate.shown import shown
 from backproof.report.store import TITLE
 from backproof.report.tables import markdown, number, percent, plain, text
+from backproof.shown import shown
 
 HEADERS = (
     "network", "by", "verdict", "equations", "tightest", "ratio", "ceiling", "used", "agreement", "apart", "replicas",

@@ -43,8 +43,8 @@ Products = Sequence[tuple[Equation, Product]]
 Generator = np.random.Generator
 
 LIMIT = 16.0
-"""Units. Honest ones reach 8 in float32, the sketch's own rounding included; operands of one sign go beyond, and are
-then judged densely (``docs/rounding.md``)."""
+"""Units. Honest products of a training step reach 9 in float32, the sketch's own rounding included; long sums of
+operands of one sign, and of very few terms, go beyond and are then judged densely (``benchmarks/sketch.py``)."""
 
 
 class Residuals:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from backproof.gate.shown import shown
+from backproof.shown import shown
 
 POINTS = 400
 """Steps that a line shows at most: of longer runs the largest value of each of so many even parts."""

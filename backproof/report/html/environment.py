@@ -9,8 +9,8 @@ from importlib import resources
 from typing import Any
 
 from backproof.errors import BackproofError
-from backproof.gate.shown import shown
 from backproof.report.html.scale import CLASSES, LEGEND
+from backproof.shown import shown
 
 LONGEST = 4_000
 """Characters of one string from the evidence that a page shows."""

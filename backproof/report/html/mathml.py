@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from backproof.gate.shown import shown
+from backproof.shown import shown
 
 TOKEN = re.compile(r"\s*(?:(?P<mark>[ᵀ²′])|(?P<name>[^\W\d_][A-Za-z0-9_]*)|(?P<number>\d+(?:\.\d+)?)|(?P<operator>\S))")
 QUANTITY = re.compile(r"(d?)([WAZbXY])(\d*)(_next)?", re.ASCII)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from backproof import error_map
 from backproof.batches import by_sample
 from backproof.evidence import Json
-from backproof.gate.shown import shown
 from backproof.report.html import element, heat_map, histogram, mathml
 from backproof.report.html.element import Element
 from backproof.report.tables import number, percent
+from backproof.shown import shown
 
 
 @dataclass(frozen=True)
