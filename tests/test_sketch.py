@@ -108,8 +108,9 @@ def one_product(A: Array, B: Array, C: Array, seed: int) -> float:
     (equation,) = (e for e in equations(network) if e.target == "Z1")
     products = [(equation, equation.rule)]
     tensors = {"X": B, "W1": A, "b1": np.zeros((len(A), 1), A.dtype), "Z1": C}
-    sketch = ProductSketch(products, uses(products), tensors, format_of(A.dtype), np.random.default_rng(seed))
-    return sketch.fractions()["Z1"]
+    with np.errstate(all="ignore"):  # as where steps are checked
+        sketch = ProductSketch(products, uses(products), tensors, format_of(A.dtype), np.random.default_rng(seed))
+        return sketch.fractions()["Z1"]
 
 
 def test_what_is_seen_of_one_element_is_what_was_derived() -> None:
@@ -127,6 +128,22 @@ def test_what_is_seen_of_one_element_is_what_was_derived() -> None:
         error = abs(float(wrong[i, j]) - float(C[i, j])) / limit
         assert abs(error - factor) < 0.2  # the float32 array holds about what was planted
         assert all((one_product(A, B, wrong, seed) > 1) == seen for seed in range(50))
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e30])
+def test_operands_whose_squares_overflow_pass_nothing(scale: float) -> None:
+    generator = np.random.default_rng(0)
+    A, B = (generator.standard_normal(shape).astype(np.float32) for shape in ((30, 20), (20, 200)))
+    A, B = A * np.float32(scale), B / np.float32(scale)
+    assert not one_product(A, B, (A @ B) * np.float32(1.1), 0) <= 1
+
+
+def test_elementwise_limits_that_overflow_pass_nothing() -> None:
+    network = Network("wild", (2, 2), ("identity",), "mse", "real")
+    here = training(network, 3, dtype="float64")
+    (step,) = reference.record(here)
+    wrong = replace(step, tensors={**step.tensors, "A1": np.full((2, 3), 1e308), "dA1": np.full((2, 3), -1e308)})
+    assert not {"dA1", "loss"} & set(checked(here, wrong).sketched)
 
 
 def test_equal_and_opposite_errors_cancel_for_one_vector_in_two_and_not_for_eight_on_both_sides() -> None:

@@ -47,8 +47,10 @@ def fraction(equation: Equation, rule: Elementwise, operands: Operands, fmt: For
         recorded = operands.columns(equation.target, block)
         value = formula(recorded, context, *(operands.columns(name, block) for name in names))
         factor = np.where(np.asarray(value.budget) == EXACT, 1.0, doubling(fmt))
-        allowed = fmt.unit_roundoff * value.unit * (factor * value.budget) + value.floor
-        return float(np.max(np.abs(recorded - value.exact) / np.maximum(allowed, TINY)))
+        allowed = np.maximum(fmt.unit_roundoff * value.unit * (factor * value.budget) + value.floor, TINY)
+        if not np.isfinite(allowed).all():
+            return float("nan")  # nothing passes for being small beside infinity
+        return float(np.max(np.abs(recorded - value.exact) / allowed))
 
     return float(np.max(in_parallel(used, blocks(*target.shape))))
 

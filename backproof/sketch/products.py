@@ -62,9 +62,11 @@ class Residuals:
         self._units.append(unit)
 
     def largest(self) -> dict[str, float]:
-        """Target -> its largest residual in units; NaN where one is not a number."""
+        """Target -> its largest residual in units; NaN where one is not a number, or its unit overflowed."""
         starts = np.cumsum([0, *map(len, self._errors[:-1])])
-        ratios = np.abs(np.concatenate(self._errors)).max(axis=1) / np.concatenate(self._units)
+        units = np.concatenate(self._units)
+        ratios = np.abs(np.concatenate(self._errors)).max(axis=1) / units
+        ratios[~np.isfinite(units)] = np.nan  # nothing passes for being small beside infinity
         return worst(zip(self._targets, np.maximum.reduceat(ratios, starts).tolist(), strict=True))
 
 
