@@ -52,6 +52,10 @@ class Operands:
         """The array as it was recorded."""
         return self._recorded[name]
 
+    def all_recorded(self) -> Mapping[str, Array]:
+        """Every array as it was recorded."""
+        return self._recorded
+
     def wide(self, name: str) -> Array:
         """The whole array in float64, C-contiguous; integer labels stay integers."""
         if name not in self._wide:

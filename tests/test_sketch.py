@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from backproof.equations import Product, equations
 from backproof.network import Network
 from backproof.rounding import format_of
 from backproof.sketch import Screen
+from backproof.sketch.blocks import BLOCK, blocks, from_left, from_right
+from backproof.sketch.layout import Layout
 from backproof.sketch.products import LIMIT, ProductSketch
 from backproof.sketch.signs import VECTORS, signs
-from backproof.sketch.sums import RUN, summed, uses
 from backproof.training import Step, Training
 from backproof.verdict import Verdict
 from reference import network as reference
@@ -106,11 +109,11 @@ def one_product(A: Array, B: Array, C: Array, seed: int) -> float:
     """What the sketch of ``C = A·B`` used of its limit, as Z of one layer without a bias."""
     network = Network("one", (A.shape[1], len(A)), ("identity",), "mse", "real")
     (equation,) = (e for e in equations(network) if e.target == "Z1")
-    products = [(equation, equation.rule)]
     tensors = {"X": B, "W1": A, "b1": np.zeros((len(A), 1), A.dtype), "Z1": C}
+    layout = Layout([(equation, equation.rule)], {name: len(array) for name, array in tensors.items()})
     with np.errstate(all="ignore"):  # as where steps are checked
-        sketch = ProductSketch(products, uses(products), tensors, format_of(A.dtype), np.random.default_rng(seed))
-        return sketch.fractions()["Z1"]
+        sketch = ProductSketch(layout, tensors, format_of(A.dtype), np.random.default_rng(seed))
+        return sketch.fractions(reduce(add, map(sketch.sums, blocks(B.shape[1]))))["Z1"]
 
 
 def test_what_is_seen_of_one_element_is_what_was_derived() -> None:
@@ -164,13 +167,18 @@ def test_the_signs_of_every_step_are_new_and_repeat_with_the_seed() -> None:
     assert (signs(a, 50, np.dtype(np.float32)) != first).any()
 
 
-@pytest.mark.parametrize("m", [1, RUN - 1, RUN, RUN + 1, 3 * RUN, 3 * RUN + 7])
+@pytest.mark.parametrize("m", [1, 7, 64, BLOCK - 1, BLOCK])
+@pytest.mark.parametrize("rows", [1, 130, 800])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_summed_is_the_product(m: int, order: Any) -> None:
+def test_pieces_of_a_block_are_the_product(m: int, rows: int, order: Any) -> None:
     generator = np.random.default_rng(m)
-    Q = np.asarray(generator.integers(-4, 5, (6, m)), np.float32, order=order)
-    right = generator.integers(-1, 2, (m, 3)).astype(np.float32)
-    assert (summed(Q, right) == Q.astype(np.float64) @ right).all()
+    data = np.asarray(generator.integers(-4, 5, (rows, m + 3)), np.float32, order=order)
+    Q = data[:, 2 : m + 2]
+    left, right = (generator.integers(-1, 2, (n, 2 * VECTORS)).astype(np.float32) for n in (rows, m))
+    by_left, by_right = np.empty((m, 3 * VECTORS), np.float32), np.empty((rows, 3 * VECTORS), np.float32)
+    from_left(Q, left, by_left[:, VECTORS:])
+    from_right(Q, right, by_right[:, VECTORS:])
+    assert (by_left[:, VECTORS:] == Q.T @ left).all() and (by_right[:, VECTORS:] == Q @ right).all()
 
 
 @pytest.mark.parametrize("m", [1, 2, 700, 5000])

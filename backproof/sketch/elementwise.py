@@ -16,58 +16,54 @@ from numpy.typing import NDArray
 from backproof import elementwise
 from backproof.check import doubling
 from backproof.equations import Elementwise, Equation
-from backproof.evaluation import EXACT, Context, Evaluation
-from backproof.loss_check import LossYardstick
+from backproof.evaluation import EXACT, Context
+from backproof.loss_check import LossYardstick, addition
 from backproof.operands import Operands
-from backproof.parallel import blocks, in_parallel
 from backproof.rounding import BUDGET, Format
 
 Array = NDArray[Any]
 
 
-def fraction(equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: Context) -> float:
-    """The largest part of its budget that an element used: above 1, or NaN, it does not pass.
+def fraction(
+    equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: Context, block: slice
+) -> float:
+    """The largest part of its budget that an element of some columns used: above 1, or NaN, they do not pass.
 
-    Where the array agrees to the last bit with its evaluation in the run's own format, 0.
+    Where they agree to the last bit with their evaluation in the run's own format, 0.
     """
-    target, names = operands.recorded(equation.target), rule.operands
-    same = SAME.get(rule.formula)
-    if same is not None and fmt.name in ("float32", "float64"):
-
-        def agrees(block: slice) -> bool:
-            return same(target[:, block], context, *(operands.recorded(name)[:, block] for name in names))
-
-        if all(in_parallel(agrees, blocks(*target.shape))):
+    same = SAME.get(rule.formula) if fmt.name in ("float32", "float64") else None
+    if same is not None:
+        recorded = (operands.recorded(name)[:, block] for name in (equation.target, *rule.operands))
+        target, *others = recorded
+        if same(target, context, *others):
             return 0.0
-    formula = elementwise.FORMULAS[rule.formula]
-    if not target.shape:
-        return _of_loss(target, formula(operands.wide(equation.target), context, *map(operands.wide, names)), fmt)
-
-    def used(block: slice) -> float:
-        recorded = operands.columns(equation.target, block)
-        value = formula(recorded, context, *(operands.columns(name, block) for name in names))
-        factor = np.where(np.asarray(value.budget) == EXACT, 1.0, doubling(fmt))
-        allowed = np.maximum(fmt.unit_roundoff * value.unit * (factor * value.budget) + value.floor, TINY)
-        if not np.isfinite(allowed).all():
-            return float("nan")  # nothing passes for being small beside infinity
-        return float(np.max(np.abs(recorded - value.exact) / allowed))
-
-    return float(np.max(in_parallel(used, blocks(*target.shape))))
+    wide = operands.columns(equation.target, block)
+    value = elementwise.FORMULAS[rule.formula](
+        wide, context, *(operands.columns(name, block) for name in rule.operands)
+    )
+    factor = np.where(np.asarray(value.budget) == EXACT, 1.0, doubling(fmt))
+    allowed = np.maximum(fmt.unit_roundoff * value.unit * (factor * value.budget) + value.floor, TINY)
+    used = float(np.max(np.abs(wide - value.exact) / allowed))
+    return used if np.isfinite(allowed).all() else float("nan")  # nothing passes for being small beside infinity
 
 
-TINY = float(np.finfo(np.float64).smallest_subnormal)
-
-
-def _of_loss(recorded: Array, value: Evaluation, fmt: Format) -> float:
+def fraction_of_loss(equation: Equation, rule: Elementwise, operands: Operands, fmt: Format, context: Context) -> float:
+    """The part of its budget that the loss used."""
+    recorded = operands.wide(equation.target)
+    value = elementwise.FORMULAS[rule.formula](recorded, context, *map(operands.wide, rule.operands))
     if value.terms is None:
         raise TypeError("an evaluation of a scalar does not say of which terms it is the sum")
     residual, factor = abs(float(recorded) - value.terms.loss), doubling(fmt)
-    # The unit of a loss is at least its own last rounding: nearly all pass by that alone, which costs nothing.
-    least = factor * BUDGET * fmt.unit_roundoff * abs(value.terms.loss)
+    # The unit is at least that of one order of the sum: nearly all pass by that alone, which costs less.
+    chance = addition(value.terms.values, fmt.unit_roundoff) / value.terms.divisor
+    least = factor * BUDGET * (fmt.unit_roundoff * abs(value.terms.loss) + chance)
     if residual <= least:
         return float(residual / max(least, TINY))
     yardstick = LossYardstick.of(value.terms, fmt)
     return float(residual / max(factor * (BUDGET * yardstick.unit + yardstick.floor), TINY))
+
+
+TINY = float(np.finfo(np.float64).smallest_subnormal)
 
 
 def _relu(A: Array, context: Context, Z: Array) -> bool:
@@ -92,10 +88,14 @@ def _through_leaky_relu(dZ: Array, context: Context, dA: Array, Z: Array) -> boo
 
 
 def _gradient_descent(after: Array, context: Context, W: Array, dW: Array) -> bool:
-    other = W - W.dtype.type(context.step_size) * dW != after
-    if not other.any():
+    if after.flags.f_contiguous:
+        after, W, dW = after.T, W.T, dW.T  # so that raveling copies nothing
+    rounded = W.dtype.type(context.step_size) * dW
+    np.subtract(W, rounded, out=rounded)
+    others = np.flatnonzero(rounded != after)
+    if not others.size:
         return True
-    W, dW, after = W[other], dW[other], after[other]
+    W, dW, after = W.ravel()[others], dW.ravel()[others], after.ravel()[others]
     # The product of two float32 numbers is exact in float64, so that this rounds as an FMA does (but for one case in
     # 2^29 that is rounded twice).
     return W.dtype == np.float32 and bool(

@@ -20,26 +20,23 @@ What exceeds the limit is no verdict: the equation is then judged densely.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import chain
-from operator import add
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.equations import ONES, Equation, Product
-from backproof.parallel import in_parallel, processors
+from backproof.equations import Product
 from backproof.rounding import Format
+from backproof.sketch.blocks import from_left, from_right
+from backproof.sketch.layout import Layout
 from backproof.sketch.signs import VECTORS, signs
-from backproof.sketch.sums import BLOCK, Uses, squares, summed, times
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
-Products = Sequence[tuple[Equation, Product]]
 Generator = np.random.Generator
 
 LIMIT = 16.0
@@ -47,27 +44,203 @@ LIMIT = 16.0
 operands of one sign, and of very few terms, go beyond and are then judged densely (``benchmarks/sketch.py``)."""
 
 
-class Residuals:
-    """Rows of residuals with their units, of several products; :meth:`largest` is one pass over all of them."""
+@dataclass(frozen=True)
+class Sums:
+    """Of all arrays, over some samples.
 
-    def __init__(self) -> None:
-        self._targets: list[str] = []
-        self._errors: list[Array] = []
-        self._units: list[Array] = []
+    Attributes:
+        right: each array times S and times its partner's ``Pᵀ·T``, side by side; 0 where no product needs it.
+        squares: of each row, summed; 0 where no product needs it.
+        totals: sum of each row; 0 where no product needs it.
+        columns: of each product ``C = M·Q`` the largest column, in units.
+    """
 
-    def add(self, target: str, errors: Array, unit: Array) -> None:
-        """Residuals of one product: a row of V for each row or column of it, and the unit of each."""
-        self._targets.append(target)
-        self._errors.append(errors)
-        self._units.append(unit)
+    right: Array
+    squares: Array
+    totals: Array
+    columns: Array
 
-    def largest(self) -> dict[str, float]:
-        """Target -> its largest residual in units; NaN where one is not a number, or its unit overflowed."""
-        starts = np.cumsum([0, *map(len, self._errors[:-1])])
-        units = np.concatenate(self._units)
-        ratios = np.abs(np.concatenate(self._errors)).max(axis=1) / units
-        ratios[~np.isfinite(units)] = np.nan  # nothing passes for being small beside infinity
-        return worst(zip(self._targets, np.maximum.reduceat(ratios, starts).tolist(), strict=True))
+    def __add__(self, other: Sums) -> Sums:
+        """In float64, whatever the format."""
+        return Sums(
+            np.add(self.right, other.right, dtype=np.float64),
+            np.add(self.squares, other.squares, dtype=np.float64),
+            np.add(self.totals, other.totals, dtype=np.float64),
+            np.maximum(self.columns, other.columns),
+        )
+
+
+class ProductSketch:
+    """The products of one step, sketched: :meth:`sums` over blocks of samples, and what they say together.
+
+    Args:
+        layout: of the network's products.
+        tensors: the step's arrays, of the right shapes, finite or not.
+        generator: of the signs.
+        known: sums of squares of the rows and of the columns of arrays that were measured before.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        tensors: Tensors,
+        fmt: Format,
+        generator: Generator,
+        known: Mapping[str, tuple[Array, Array]] = MappingProxyType({}),
+    ) -> None:
+        self._layout, self._tensors, self._known = layout, tensors, known
+        self._u, self._tau = fmt.unit_roundoff, fmt.smallest_normal
+        self._dtype = np.dtype(np.float64 if fmt.name == "float64" else np.float32)
+        self._draw(generator)
+        self._matrices = [self._operand(rule) for _, rule in layout.through]
+        self._measure()
+        self._multiply()
+
+    def sums(self, block: slice) -> Sums:
+        """Over one block of samples."""
+        layout, n = self._layout, block.stop - block.start
+        arrays = {name: self._array(name, block) for name in layout.sizes}
+        squares = np.zeros(layout.height, self._dtype)
+        columns = np.empty((len(layout.operands), n), self._dtype)
+        # Of each array S, what T came to and what its product's M and T came to. Backwards, so that what was read last
+        # here is still in the cache below.
+        groups = {name: self._grouped(name, arrays[name], block) for name in reversed(layout.sizes)}
+        for column, name in zip(columns, layout.operands, strict=True):
+            self._square(name, arrays[name], block, squares[layout.rows[name]], column)
+        totals = np.zeros(layout.height, self._dtype)
+        ones = np.ones(n, self._dtype)
+        for _, rule in layout.totals:
+            np.matmul(arrays[rule.left], ones, out=totals[layout.rows[rule.left]])
+        right = np.zeros((layout.height, 2 * VECTORS), self._dtype)
+        for name, Q in arrays.items():
+            partner = layout.partners.get(name)
+            have = slice(0 if name in layout.signed else VECTORS, 2 * VECTORS if partner else VECTORS)
+            from_right(Q, groups[partner or name][:, have], right[layout.rows[name], have])
+        return Sums(right, squares, totals, self._columns(groups, columns))
+
+    def fractions(self, sums: Sums) -> dict[str, float]:
+        """Target of each product -> the largest part of :data:`LIMIT` that a row or column used; NaN if not finite.
+
+        Args:
+            sums: over all samples.
+        """
+        squares = sums.squares.copy()
+        for name, (known, _) in self._known.items():
+            squares[self._layout.rows[name]] = known
+        rows = self._rows(sums.right, squares)
+        columns = zip((equation.target for equation, _ in self._layout.through), sums.columns.tolist(), strict=True)
+        found = worst(chain(rows, columns, self._totals(sums.totals, squares)))
+        return {target: ratio / LIMIT for target, ratio in found.items()}
+
+    def _draw(self, generator: Generator) -> None:
+        m, sizes = self._tensors["X"].shape[1], sorted(set(self._layout.sizes.values()))
+        drawn = signs(generator, m + sum(sizes), self._dtype)
+        self._S, self._T, first = drawn[:m], {}, m
+        for size in sizes:
+            self._T[size] = drawn[first : first + size]
+            first += size
+
+    def _measure(self) -> None:
+        """Norms of each M; of the unit of a column what stands beside its own norm, ``u ||M||_F`` and ``u ||b||``."""
+        layout = self._layout
+        self._norms = np.concatenate([np.einsum("ij,ij->i", M, M) for M in self._matrices])
+        self._slopes = self._u * np.sqrt(np.add.reduceat(self._norms, layout.first[: len(self._matrices)]))[:, None]
+        self._constants = np.full(self._slopes.shape, self._tau)
+        biases = [self._array(rule.bias or "") for _, rule in layout.through[: layout.biased]]
+        self._b = np.concatenate(biases) if biases else np.empty((0, 1), self._dtype)
+        first = layout.first[: layout.biased]
+        signed = self._b * np.concatenate([self._T[len(b)] for b in biases]) if biases else self._b
+        self._signed_b = np.add.reduceat(signed, first)
+        self._constants[: layout.biased] += self._u * np.sqrt(np.add.reduceat(self._b * self._b, first))
+
+    def _multiply(self) -> None:
+        """What is multiplied from the left to each array: T, and ``Mᵀ·T`` where it has a product M·Q."""
+        self._lefts = {name: self._T[size] for name, size in self._layout.sizes.items()}
+        for (_, rule), M in zip(self._layout.through, self._matrices, strict=True):
+            self._lefts[rule.right] = np.concatenate([self._lefts[rule.right], M.T @ self._T[len(M)]], axis=1)
+
+    def _array(self, name: str, block: slice = slice(None)) -> Array:
+        return np.asarray(self._tensors[name][:, block], self._dtype)
+
+    def _operand(self, rule: Product) -> Array:
+        return self._array(rule.left).T if rule.left_transposed else self._array(rule.left)
+
+    def _grouped(self, name: str, Q: Array, block: slice) -> Array:
+        left = self._lefts[name]
+        groups = np.empty((Q.shape[1], VECTORS + left.shape[1]), self._dtype)
+        groups[:, :VECTORS] = self._S[block]
+        from_left(Q, left, groups[:, VECTORS:])
+        return groups
+
+    def _square(self, name: str, Q: Array, block: slice, rows: Array, columns: Array) -> None:
+        if name in self._known:
+            columns[:] = self._known[name][1][block]
+        else:
+            measure(Q, rows, columns)
+
+    def _columns(self, groups: Tensors, columns: Array) -> Array:
+        """Of each product ``C = M·Q`` the largest column of ``C - M·Q - b``, in units."""
+        layout, n = self._layout, columns.shape[1]
+        errors = np.empty((n, len(layout.through), VECTORS), self._dtype)
+        for i, (equation, rule) in enumerate(layout.through):
+            own, made = groups[equation.target], groups[rule.right]
+            np.subtract(own[:, VECTORS : 2 * VECTORS], made[:, 2 * VECTORS :], out=errors[:, i])
+        errors[:, : layout.biased] -= self._signed_b
+        np.abs(errors, out=errors)
+        # For NumPy eight long rows are quicker to go through than many of eight.
+        largest = np.ascontiguousarray(errors.reshape(n, -1).T).reshape(-1, VECTORS, n).max(axis=1)
+        units = self._slopes * np.sqrt(columns[layout.columns]) + self._constants
+        return in_units((largest / units).max(axis=1), units.max(axis=1))
+
+    def _rows(self, right: Array, squares: Array) -> Iterable[tuple[str, float]]:
+        """The largest row of ``(C - M·Q - b·1ᵀ)·S``, of ``(C - L·Rᵀ)·T`` and of ``(C - L·Rᵀ)ᵀ·T``, in units."""
+        layout = self._layout
+        errors = right.reshape(-1, VECTORS)[layout.held]
+        against = np.empty_like(errors)
+        parts = iter(layout.residuals)
+        for (_, rule), M in zip(layout.through, self._matrices, strict=True):
+            np.matmul(M, right[layout.rows[rule.right], :VECTORS], out=against[next(parts)])
+        for C in (self._array(equation.target) for equation, _ in layout.summed):
+            np.matmul(C, self._T[C.shape[1]], out=against[next(parts)])
+        for C in (self._array(equation.target).T for equation, _ in layout.summed):
+            np.matmul(C, self._T[C.shape[1]], out=against[next(parts)])
+        against[: len(self._b)] += self._b * self._S.sum(axis=0)
+        errors -= against
+        # For NumPy eight long rows are quicker to go through than many of eight.
+        errors = np.abs(np.ascontiguousarray(errors.T)).max(axis=0)
+        sides = (rule.left for _, rule in layout.summed), (rule.right for _, rule in layout.summed)
+        norms = np.concatenate([self._norms, *(squares[layout.rows[name]] for name in chain(*sides))])
+        whole = np.add.reduceat(squares, layout.starts)
+        units = self._u * np.sqrt(norms * whole[layout.others]) + self._tau
+        units[: len(self._b)] += self._u * len(self._S) ** 0.5 * np.abs(self._b[:, 0])
+        return zip(layout.judged, _largest(errors, units, layout.first), strict=True)
+
+    def _totals(self, totals: Array, squares: Array) -> Iterable[tuple[str, float]]:
+        """``C - L·1``: one number for each row, which is looked at as it is."""
+        layout = self._layout
+        if not layout.totals:
+            return ()
+        C = np.concatenate([self._array(equation.target)[:, 0] for equation, _ in layout.totals])
+        units = self._u * np.sqrt(squares[layout.totalled] * len(self._S)) + self._tau
+        found = _largest(np.abs(C - totals[layout.totalled]), units, layout.first_totals)
+        return zip((equation.target for equation, _ in layout.totals), found, strict=True)
+
+
+def measure(Q: Array, rows: Array, columns: Array) -> None:
+    """Sums of squares of each row and each column, into the arrays given."""
+    np.einsum("ij,ij->i", Q, Q, out=rows)
+    np.einsum("ij,ij->j", Q, Q, out=columns)
+
+
+def in_units(ratios: Array, units: Array) -> Array:
+    """The ratios; NaN where the unit overflowed, for nothing passes for being small beside infinity."""
+    return np.where(np.isfinite(units), ratios, np.nan)
+
+
+def _largest(errors: Array, units: Array, first: Array) -> list[float]:
+    """In units, of each product, whose rows begin at ``first``."""
+    ratios = np.maximum.reduceat(errors / units, first)
+    return list(in_units(ratios, np.maximum.reduceat(units, first)).tolist())
 
 
 def worst(found: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -78,161 +251,3 @@ def worst(found: Iterable[tuple[str, float]]) -> dict[str, float]:
         if before == before and not ratio <= before:
             largest[target] = ratio
     return largest
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Of one array, over some samples.
-
-    Attributes:
-        right: ``Q·S``, and ``Q·(Tᵀ·P)ᵀ`` of each partner P, side by side.
-        squares: of each row, summed; empty where no product needs it.
-        ones: sum of each row; empty where no product needs it.
-    """
-
-    right: Array
-    squares: Array
-    ones: Array
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(self.right + other.right, self.squares + other.squares, self.ones + other.ones)
-
-
-class ProductSketch:
-    """The products of one step, sketched.
-
-    Args:
-        products: of the step, with their rules.
-        roles: :func:`backproof.sketch.sums.uses` of them.
-        tensors: the step's arrays, of the right shapes, finite or not.
-        generator: of the signs.
-        known: :func:`backproof.sketch.sums.squares` of arrays that were measured before.
-    """
-
-    def __init__(
-        self,
-        products: Products,
-        roles: Mapping[str, Uses],
-        tensors: Tensors,
-        fmt: Format,
-        generator: Generator,
-        known: Mapping[str, tuple[Array, Array]] = MappingProxyType({}),
-    ) -> None:
-        self._known = known
-        self._products, self._roles, self._tensors = products, roles, tensors
-        self._u, self._tau = fmt.unit_roundoff, fmt.smallest_normal
-        self._dtype = np.dtype(np.float64 if fmt.name == "float64" else np.float32)
-        self._m = m = tensors["X"].shape[1]
-        sizes = sorted({len(tensors[name]) for name in roles})
-        drawn = signs(generator, m + sum(sizes), self._dtype)
-        self._S = drawn[:m]
-        self._T = dict(zip(sizes, np.split(drawn[m:], np.cumsum(sizes)[:-1]), strict=True))
-        self._matrix = {e.target: self._operand(r) for e, r in products if not r.right_transposed}
-        self._lefts = {name: self._left(name) for name in roles}
-        self._columns = {e.target: self._of_columns(e, r) for e, r in products if not r.right_transposed}
-
-    def fractions(self) -> dict[str, float]:
-        """Target of each product -> the largest part of :data:`LIMIT` that a row or column used; NaN if not finite."""
-        starts = range(0, self._m, BLOCK)
-        blocks = [slice(start, min(start + BLOCK, self._m)) for start in starts]
-        share = -(-len(blocks) // processors())
-        parts = in_parallel(self._over, [blocks[i : i + share] for i in range(0, len(blocks), share)])
-        sums = {name: reduce(add, (part[name] for part, _ in parts)) for name in self._roles}
-        for name, (rows, _) in self._known.items():
-            sums[name] = replace(sums[name], squares=rows)
-        residuals = Residuals()
-        for equation, rule in self._products:
-            if rule.right == ONES:
-                self._total(equation.target, sums[rule.left], residuals)
-            elif rule.right_transposed:
-                self._sum(equation.target, rule, sums, residuals)
-            else:
-                self._rows(equation.target, rule, sums, residuals)
-        found = (residuals.largest(), *(columns for _, columns in parts))
-        return {target: ratio / LIMIT for target, ratio in worst(chain(*(each.items() for each in found))).items()}
-
-    def _array(self, name: str, block: slice = slice(None)) -> Array:
-        return np.asarray(self._tensors[name][:, block], self._dtype)
-
-    def _operand(self, rule: Product) -> Array:
-        return self._array(rule.left).T if rule.left_transposed else self._array(rule.left)
-
-    def _left(self, name: str) -> Array:
-        """All that is multiplied to an array from the left, stacked: ``Tᵀ``, and ``Tᵀ·M`` for each product M·Q."""
-        own, through = self._T[len(self._tensors[name])].T, self._roles[name].through
-        return np.concatenate([own, *map(self._through, through)]) if through else own
-
-    def _through(self, target: str) -> Array:
-        M = self._matrix[target]
-        return times(self._T[len(M)].T, M)
-
-    def _of_columns(self, equation: Equation, rule: Product) -> tuple[Array | float, float, float]:
-        """``Tᵀ·b``, and of the unit of a column what stands beside its norm: ``u ||M||_F`` and ``u ||b||``."""
-        M = self._matrix[equation.target]
-        norm = self._u * _norm(M)
-        if rule.bias is None:
-            return 0.0, norm, self._tau
-        b = self._array(rule.bias)
-        return self._T[len(M)].T @ b, norm, self._u * _norm(b) + self._tau
-
-    def _over(self, blocks: Sequence[slice]) -> tuple[dict[str, Sums], dict[str, float]]:
-        """Sums over some blocks, and of each product ``C = M·Q`` the largest column, in units."""
-        found = [self._block(block) for block in blocks]
-        sums = {name: reduce(add, (each[name] for each, _ in found)) for name in self._roles}
-        return sums, worst(chain(*(columns.items() for _, columns in found)))
-
-    def _block(self, block: slice) -> tuple[dict[str, Sums], dict[str, float]]:
-        arrays = {name: self._array(name, block) for name in self._roles}
-        # Backwards, so that what was read last here is still in the cache below.
-        lefts = {name: times(self._lefts[name], arrays[name]) for name in reversed(arrays)}
-        S, sums, residuals = self._S[block], {}, Residuals()
-        for name, Q in arrays.items():
-            role = self._roles[name]
-            partners = [lefts[partner][:VECTORS].T for _, partner in role.partners]
-            right = summed(Q, np.concatenate([S, *partners], axis=1) if partners else S)
-            if name in self._known:
-                rows, columns = EMPTY, self._known[name][1][block]
-            else:
-                rows, columns = squares(Q) if role.operand else (EMPTY, EMPTY)
-            sums[name] = Sums(right, rows, Q.sum(axis=1) if role.totalled else EMPTY)
-            for place, target in enumerate(role.through, 1):
-                bias, slope, constant = self._columns[target]
-                error = lefts[target][:VECTORS] - lefts[name][place * VECTORS : (place + 1) * VECTORS]
-                residuals.add(target, (error - bias).T, slope * np.sqrt(columns) + constant)
-        return sums, residuals.largest()
-
-    def _rows(self, target: str, rule: Product, sums: Mapping[str, Sums], residuals: Residuals) -> None:
-        """``(C - M·R - b·1ᵀ)·S``, a row for each row of C."""
-        M, right = self._matrix[target], sums[rule.right]
-        error = sums[target].right[:, :VECTORS] - M @ right.right[:, :VECTORS]
-        unit = np.sqrt(np.einsum("ij,ij->i", M, M) * right.squares.sum())
-        if rule.bias is not None:
-            b = self._array(rule.bias)
-            error -= b * self._S.sum(axis=0)
-            unit += np.abs(b[:, 0]) * self._m**0.5
-        residuals.add(target, error, self._u * unit + self._tau)
-
-    def _sum(self, target: str, rule: Product, sums: Mapping[str, Sums], residuals: Residuals) -> None:
-        """``(C - L·Rᵀ)·T``, a row for each row of C, and ``(C - L·Rᵀ)ᵀ·T``, one for each column."""
-        C, left, right = self._array(target), sums[rule.left], sums[rule.right]
-        p, q = C.shape
-        rows = C @ self._T[q] - self._pair(left, rule.left, target)
-        columns = C.T @ self._T[p] - self._pair(right, rule.right, target)
-        residuals.add(target, rows, self._u * np.sqrt(left.squares * right.squares.sum()) + self._tau)
-        residuals.add(target, columns, self._u * np.sqrt(right.squares * left.squares.sum()) + self._tau)
-
-    def _total(self, target: str, left: Sums, residuals: Residuals) -> None:
-        """``C - L·1``: one number for each row, which is looked at as it is."""
-        error = self._array(target)[:, 0] - left.ones
-        residuals.add(target, error[:, None] + np.zeros(VECTORS), self._u * np.sqrt(left.squares * self._m) + self._tau)
-
-    def _pair(self, sums: Sums, name: str, target: str) -> Array:
-        place = 1 + [t for t, _ in self._roles[name].partners].index(target)
-        return sums.right[:, place * VECTORS : (place + 1) * VECTORS]
-
-
-def _norm(matrix: Array) -> float:
-    return float(np.sqrt(np.vdot(matrix, matrix)))
-
-
-EMPTY = np.empty(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,5 +17,10 @@ them one pair in 2^8, and the eight on the other side see that pair in two diffe
 
 def signs(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) -> Array:
     """Independent ±1, each with probability 1/2: count x :data:`VECTORS`."""
-    bits = np.unpackbits(np.frombuffer(generator.bytes(count), np.uint8))
-    return (2 * bits.astype(dtype) - 1).reshape(count, VECTORS)
+    return np.asarray(_table(dtype)[np.frombuffer(generator.bytes(count), np.uint8)])
+
+
+@cache
+def _table(dtype: np.dtype[Any]) -> Array:
+    """Of each byte its bits as ±1: looked up, for the arithmetic takes several times as long."""
+    return 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(dtype) - 1
