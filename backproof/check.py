@@ -23,6 +23,8 @@ class Check:
         message: one sentence; empty when rounding explains everything without a second opinion.
         explanations: mistakes that leave nothing but rounding when they are assumed, best first; they are looked for
             where an equation fails, the first time that it does; None where they were not looked for.
+        bits: it is to the last bit what NumPy makes of the operands (:mod:`backproof.backprop.bitwise`); residuals and
+            ceiling were not looked for.
     """
 
     step: int
@@ -34,6 +36,7 @@ class Check:
     slope: float | None
     message: str
     explanations: tuple[Explanation, ...] | None = None
+    bits: bool = False
 
 
 def doubling(fmt: Format) -> float:

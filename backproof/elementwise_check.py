@@ -36,11 +36,9 @@ def check_elementwise(
         value = formula(recorded, context, *(operands.columns(name, block) for name in rule.operands))
         return _judged(recorded, value, fmt, Residuals(recorded.shape, keep_columns, block.start, shape[1]))
 
-    residuals, ceiling = Residuals(shape, keep_columns), 0.0
-    parts = blocks(*shape)
-    for block, (part, top) in zip(parts, in_parallel(judge, parts), strict=True):
-        residuals.merge(part, block.start)
-        ceiling = max(ceiling, top)
+    cut = blocks(*shape)
+    parts, ceilings = zip(*in_parallel(judge, cut), strict=True)
+    residuals, ceiling = Residuals.of_blocks(shape, keep_columns, list(zip(cut, parts, strict=True))), max(ceilings)
     verdict, message = _elementwise_verdict(residuals)
     return Check(step, equation, verdict, residuals, residuals.vacuous, ceiling, None, message)
 

@@ -27,6 +27,8 @@ def empty(rows: int, columns: int) -> Array:
 def of_block(fraction: Array, start: int, columns: int) -> Array:
     """The map of a block of columns, which begins at column ``start`` of an array with ``columns`` of them."""
     whole = empty(len(fraction), columns)
+    if whole.shape == fraction.shape:
+        return fraction.copy()
     places = (start + np.arange(fraction.shape[1])) * whole.shape[1] // columns
     first = np.flatnonzero(np.diff(places, prepend=-1))
     # Columns first: along them NumPy reduces ten times as fast, and few are left for the rows.

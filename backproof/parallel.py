@@ -15,6 +15,9 @@ from threadpoolctl import ThreadpoolController
 BLOCK = 1 << 17
 """Elements judged at once: few enough for the cache, enough that the interpreter is no bottleneck for two threads."""
 
+THREADED = 1 << 24
+"""Multiplications from which on a product gains by a second thread."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,7 +45,20 @@ def single_threaded_blas(elements: int | None = None) -> Iterator[None]:
     if elements is not None and elements <= BLOCK:
         yield
         return
+    _threads()
     with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+@contextmanager
+def threaded_blas(multiplications: int) -> Iterator[None]:
+    """Give NumPy's BLAS its own number of threads back, where :func:`single_threaded_blas` holds it to one; for a
+    product of so many multiplications, if it is worth that.
+    """
+    if multiplications < THREADED:
+        yield
+        return
+    with _controller().limit(limits=_threads(), user_api="blas"):
         yield
 
 
@@ -66,3 +82,9 @@ def _pool() -> ThreadPoolExecutor:
 @cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+@cache
+def _threads() -> int:
+    """How many BLAS took before it was first held to one."""
+    return max((library["num_threads"] for library in _controller().select(user_api="blas").info()), default=1)

@@ -32,9 +32,9 @@ def check_product(
     """Judge a product; target and operands must be finite and of the right shape."""
     yardstick = Yardstick.of(product, operands, fmt, context)
     shape = operands.recorded(equation.target).shape
-    residuals = Residuals(shape, keep_columns=product.right_transposed)
     if not np.isfinite(yardstick.rows.max() * yardstick.columns.max()):
         message = "its operands are so large that their norms overflow float64; it cannot be judged"
+        residuals = Residuals(shape, keep_columns=product.right_transposed)
         return Check(step, equation, Verdict.SUSPECT, residuals, residuals.rows.size, yardstick.ceiling, None, message)
     exact_of = _summed(product, operands, context) if product.right_transposed else _sample_by_sample(product, operands)
 
@@ -42,9 +42,9 @@ def check_product(
         recorded = operands.columns(equation.target, block)
         return _judged(recorded, exact_of(block), yardstick, block, fmt, product.right_transposed)
 
-    parts = blocks(*shape)
-    for block, part in zip(parts, in_parallel(judge, parts), strict=True):
-        residuals.merge(part, block.start)
+    cut = blocks(*shape)
+    parts = list(zip(cut, in_parallel(judge, cut), strict=True))
+    residuals = Residuals.of_blocks(shape, product.right_transposed, parts)
     question = _question(equation, product, operands, fmt, context, yardstick)
     verdict, message = _product_verdict(question, fmt, residuals)
     slope = residuals.slope()

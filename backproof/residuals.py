@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,6 +124,18 @@ class Residuals:
         self.beyond = int(np.count_nonzero(over & (ratio > ceiling)))
         self.suspects = _worst(np.column_stack([fraction[rows, columns], rows, columns]))
         self.spread = [_evenly(np.column_stack([rows, columns]))]
+
+    @classmethod
+    def of_blocks(
+        cls, shape: tuple[int, int], keep_columns: bool, parts: Sequence[tuple[slice, Residuals]]
+    ) -> Residuals:
+        """Of an array whose blocks of columns were judged one by one."""
+        if len(parts) == 1:
+            return parts[0][1]
+        whole = cls(shape, keep_columns)
+        for block, part in parts:
+            whole.merge(part, block.start)
+        return whole
 
     def merge(self, other: Residuals, start: int) -> None:
         """Take in the residuals of a block of columns that begins at column ``start``."""

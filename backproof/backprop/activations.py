@@ -65,6 +65,8 @@ def slope_of(tensors: Tensors, depth: int, said: Sequence[str] | None) -> float 
         said: the activations, where the caller said them: then the leaky ones alone tell it, if there are any.
     """
     leaky = [layer for layer, name in enumerate(said or (), 1) if name == "leaky_relu"]
+    if said is not None and not leaky:
+        return None
     layers = leaky or range(1, depth + 1)
     found = (slope for layer in layers for slope in _slopes(tensors, layer) if slope is not None)
     # Six digits: what remains of an identity's 1 is 1.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.backprop.bitwise import check_bits
 from backproof.backprop.convention import Convention, dependents
 from backproof.backprop.given import Given
 from backproof.check import Check
@@ -82,7 +83,7 @@ class Checks:
         context, fmt = self.context(dtype, equation.target), format_of(dtype)
         self._operands = operands = Operands(step.tensors, self._operands, unchanged=True)
         operands, hidden = step.benefited(equation, operands, fmt, context)
-        check = check_equation(equation, operands, fmt, context)
+        check = check_bits(equation, operands, fmt, context) or check_equation(equation, operands, fmt, context)
         return replace(check, vacuous=max(check.vacuous, hidden)), operands, dtype
 
     def diagnosed(self, check: Check, operands: Operands, dtype: Dtype) -> Check:

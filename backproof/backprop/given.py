@@ -94,7 +94,7 @@ class Given:
         for name in rule.operands:
             if name in self.misshapen:
                 return f"its operand {name} has a wrong shape"
-            if name not in self.known:
+            if name not in self.recorded and name not in self.derived:
                 return f"its operand {name} was not given"
             if not self.finite(name):
                 return f"its operand {name} holds values that are not finite"
@@ -181,7 +181,7 @@ def _oriented(arrays: Mapping[str, Array], way: Orientation) -> Given:
         else:
             canonical = way.canonical(name, array)
         fits = name == "Y" or canonical.shape == way.shape(name)
-        (recorded if fits else misshapen)[name] = np.ascontiguousarray(canonical) if canonical.ndim else canonical
+        (recorded if fits else misshapen)[name] = canonical
     return Given(way, recorded, misshapen, kind, dtype, said=said)
 
 

@@ -123,8 +123,8 @@ class StepJudge:
                 self._bug(equation, f"{count} of {array.size} values are not finite")
 
     def _given(self, target: str, forms: tuple[Equation, ...]) -> None:
-        array, usable = self._step.recorded[target], self._checks.usable(forms)
-        if not np.isfinite(array).all():
+        usable = self._checks.usable(forms)
+        if not self._step.finite(target):
             self._not_finite(target, forms, usable)
         elif not usable:
             self._unchecked[target] = self._step.obstacle(forms[0])

@@ -72,7 +72,9 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Line:
-    """One equation that was judged, for the table."""
+    """One equation that was judged, for the table; with ``bits``, it agrees with NumPy to the last bit, and nothing
+    more was measured (:mod:`backproof.backprop.bitwise`).
+    """
 
     text: str
     verdict: str
@@ -82,6 +84,16 @@ class Line:
     worst: str
     recorded: float
     exact: float
+    bits: bool
+
+    def cells(self) -> list[str]:
+        """As they are printed."""
+        if self.bits:
+            return [self.text, self.verdict, "", "", "", "same bits as NumPy's", "", ""]
+        return [
+            self.text, self.verdict, number(self.ratio), number(self.ceiling), percent(self.fraction), self.worst,
+            precise(self.recorded), precise(self.exact),
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,13 +165,7 @@ class BackpropResult:
         return f"{self.verdict.upper()} in {first.equation}: {what}{others}. ({self.coverage} were checked.)"
 
     def _table(self) -> str:
-        rows = [
-            [
-                line.text, line.verdict, number(line.ratio), number(line.ceiling), percent(line.fraction), line.worst,
-                precise(line.recorded), precise(line.exact),
-            ]
-            for line in self.lines
-        ]  # fmt: skip
+        rows = [line.cells() for line in self.lines]
         return plain(rows, ["equation", "verdict", "ratio", "ceiling", "used", "worst element", "given", "exact"])
 
     def _failure(self, place: int, failure: Failure) -> Iterator[str]:
@@ -203,5 +209,5 @@ def line_of(text: str, check: Any, target: str, recorded: float) -> Line:
     shape = () if target == "loss" else residuals.shape
     return Line(
         text, check.verdict.word, residuals.ratio, check.ceiling, max(residuals.fraction, 0.0),
-        element(target, residuals.index, shape), recorded, residuals.exact,
+        element(target, residuals.index, shape), recorded, residuals.exact, check.bits,
     )  # fmt: skip
