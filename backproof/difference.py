@@ -16,11 +16,12 @@ returned as a float. The root mean square adds rows of :data:`ROW` squares in th
 ``(ROW + 3) u`` of each sum and half of that in the root (Higham, *Accuracy and Stability*, 3.1), and in practice by
 1e-7 in float32; the rows' sums are added in float64.
 
-**Why it is fast.** A block stays in the processor's caches for all of its ten passes, every one of which is a single
+**Why it is fast.** A block stays in the processor's caches for all of its passes, every one of which is a single
 vectorised loop, and NumPy lets go of the interpreter in each, so that blocks run on all processors (smaller blocks
-would fit better, and were slower: two threads waited for the interpreter). The indices cost
-nothing: only the three winning blocks are looked at again. Nothing is allocated that grows with the arrays but one
-short tuple a block.
+would fit better, and were slower: two threads waited for the interpreter). ULPs are counted only in blocks whose
+relative difference allows more of them than an earlier block of the same thread's had. The indices cost nothing: only
+the three winning blocks are looked at again. Nothing is allocated that grows with the arrays but one short tuple a
+block.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.errors import BackproofError
-from backproof.parallel import in_parallel
+from backproof.parallel import in_parallel, processors
 from backproof.rounding import FORMATS, Format, format_of, ulps
 
 Array = NDArray[Any]
@@ -42,8 +43,8 @@ Pair = tuple[Array, Array]
 
 BLOCK = 1 << 18
 """Elements of a block: both sides and two buffers of it are 4 MiB in float32."""
-TASK = 8
-"""Blocks that a thread takes at once: handing one over costs as much as a pass."""
+TASK = 32
+"""Blocks that a thread takes at once, at most: handing one over costs as much as a pass."""
 ROW = 1024
 """Squares that are added in the arrays' own format."""
 
@@ -104,8 +105,9 @@ def difference(a: Array, b: Array) -> Difference:
     turned = a.flags.f_contiguous and b.flags.f_contiguous and not a.flags.c_contiguous
     read, size = _reader(*((a.T, b.T) if turned else (a, b))), a.size
     starts = range(0, size, BLOCK)
-    tasks = [starts[first : first + TASK] for first in range(0, len(starts), TASK)]
-    parts = [part for some in in_parallel(lambda task: _task(read, kind, task), tasks) for part in some]
+    some = min(TASK, -(-len(starts) // (2 * processors())) or 1)
+    tasks = [starts[first : first + some] for first in range(0, len(starts), some)]
+    parts = [part for each in in_parallel(lambda task: _task(read, kind, task), tasks) for part in each]
 
     def worst(name: str) -> Worst:
         values = [getattr(part, name) for part in parts]
@@ -133,16 +135,24 @@ def _reader(a: Array, b: Array) -> Callable[[int], Pair]:
 def _task(read: Callable[[int], Pair], kind: Format, starts: range) -> list[_Part]:
     wide = np.float64 if kind.name == "float64" else np.float32
     buffer, integers = np.empty(BLOCK, wide), np.empty(BLOCK, np.int64 if wide is np.float64 else np.int32)
-    pairs = (read(start) for start in starts)
-    return [_quick(a, b, kind, buffer, integers) or _careful(a, b) for a, b in pairs]
+    parts: list[_Part] = []
+    for a, b in map(read, starts):
+        before = max((part.ulps for part in parts), default=0.0)
+        parts.append(_quick(a, b, kind, buffer, integers, before) or _careful(a, b))
+    return parts
 
 
-def _quick(a: Array, b: Array, kind: Format, buffer: Array, integers: Array) -> _Part | None:
-    """A block of ordinary numbers; None for any other."""
+def _quick(a: Array, b: Array, kind: Format, buffer: Array, integers: Array, before: float) -> _Part | None:
+    """A block of ordinary numbers; None for any other.
+
+    Args:
+        before: the most ULPs in an earlier block. Where this one cannot have more, they are not counted, and it says 0:
+            neighbours are at least ``u |y|`` apart, so that t of them make a relative difference of ``t u (1 - r)``.
+    """
     buffer, integers, wide = buffer[: a.size], integers[: a.size], buffer.dtype
     x, y = a.astype(wide, copy=False), b.astype(wide, copy=False)
     d = np.subtract(x, y, out=buffer)
-    top = float(np.maximum.reduce(np.abs(d, out=d)))
+    top = float(max(np.maximum.reduce(d), -np.minimum.reduce(d)))
     if top == 0:
         return _Part(0.0, 0.0, 0.0, 0.0, a.size, 0)
     ranked = FORMATS[wide.name]
@@ -152,10 +162,14 @@ def _quick(a: Array, b: Array, kind: Format, buffer: Array, integers: Array) -> 
     whole = a.size // ROW * ROW
     rows, rest = d[:whole].reshape(-1, ROW), d[whole:]
     norm = math.sqrt(np.vecdot(rows, rows).sum(dtype=np.float64) + float(rest.dot(rest)))
-    apart = _ulps(a, b, kind, integers)
     quotient = np.divide(d, y, out=d)  # NaN where both are zero, which fmax and fmin pass over
     relative = float(max(np.fmax.reduce(quotient), -np.fmin.reduce(quotient)))
-    return None if math.isinf(relative) else _Part(top, relative, apart, norm, a.size, 0)
+    if math.isinf(relative):
+        return None
+    # The quotient was rounded; 1.001 is more than any rounding of it.
+    most = 1.001 * relative / ((1 - 1.001 * relative) * kind.unit_roundoff) if relative < 0.5 else math.inf
+    apart = _ulps(a, b, kind, integers) if most >= before + 1 else 0.0
+    return _Part(top, relative, apart, norm, a.size, 0)
 
 
 def _ulps(a: Array, b: Array, kind: Format, integers: Array) -> float:

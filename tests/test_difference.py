@@ -58,6 +58,24 @@ def test_every_measure_is_its_definition(dtype: object, size: int):
 
 
 @every_format
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_whose_ulps_are_not_counted_hold_no_more_of_them(
+    dtype: object, seed: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Many small blocks of one thread; within a block numbers of one size, just above or below a power of two."""
+    monkeypatch.setattr(module, "BLOCK", 8)
+    monkeypatch.setattr(module, "processors", lambda: 1)
+    generator = np.random.default_rng(seed)
+    sizes = np.repeat(2.0 ** generator.integers(-3, 4, 200), 8) * (1 + generator.choice([-1e-2, 1e-2, 0.9], 1600))
+    b = sizes.astype(dtype)
+    u = format_of(np.dtype(dtype)).unit_roundoff
+    a = (b.astype(np.float64) * (1 + u * generator.integers(-12, 13, 1600))).astype(dtype)
+    assert_defined(a, b)
+    counted = definitions(a, b)["ulps"]
+    assert difference(a, b).ulps.at == (int(counted.argmax()),)
+
+
+@every_format
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_of_any_finite_numbers(dtype: object, data: st.DataObject):
