@@ -17,7 +17,7 @@ from backproof.equations import Product, equations
 from backproof.network import Network
 from backproof.rounding import format_of
 from backproof.sketch import Screen
-from backproof.sketch.blocks import BLOCK, blocks, from_left, from_right
+from backproof.sketch.blocks import BLOCK, PIECE, blocks, from_left, from_right
 from backproof.sketch.layout import Layout
 from backproof.sketch.products import LIMIT, ProductSketch
 from backproof.sketch.signs import VECTORS, signs
@@ -167,7 +167,7 @@ def test_the_signs_of_every_step_are_new_and_repeat_with_the_seed() -> None:
     assert (signs(a, 50, np.dtype(np.float32)) != first).any()
 
 
-@pytest.mark.parametrize("m", [1, 7, 64, BLOCK - 1, BLOCK])
+@pytest.mark.parametrize("m", [1, 7, 64, PIECE - 1, PIECE, PIECE + 1, BLOCK - 1, BLOCK])
 @pytest.mark.parametrize("rows", [1, 130, 800])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_pieces_of_a_block_are_the_product(m: int, rows: int, order: Any) -> None:

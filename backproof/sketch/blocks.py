@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 BLOCK = 1024
-"""Samples that are held in the cache at once, and are added up in the run's own format at most."""
+"""Samples that are held in the cache at once."""
+PIECE = 256
+"""Samples of a piece at most: so many are added up one after the other, and the sketch's own rounding grows as the
+square root of that."""
 SMALL = 10**6
 """Multiplications of one piece."""
 
@@ -28,30 +31,34 @@ def blocks(m: int) -> list[slice]:
 
 def from_left(Q: Array, left: Array, out: Array) -> None:
     """``Qᵀ·left`` of an array Q (rows x samples), a row for each sample."""
-    rows, n = Q.shape
-    width = _width(rows * left.shape[1], n)
-    if width == n:
+    n, width = Q.shape[1], _width(left.size)
+    head = n // width * width
+    if n > width:
+        pieces = _pieces(Q[:, :head], width).transpose(0, 2, 1)
+        np.matmul(pieces, left, out=out[:head].reshape(-1, width, left.shape[1]))
+        Q, out = Q[:, head:], out[head:]
+    if Q.shape[1]:
         np.matmul(Q.T, left, out=out)
-    else:
-        np.matmul(_pieces(Q, width).transpose(0, 2, 1), left, out=out.reshape(n // width, width, -1))
 
 
 def from_right(Q: Array, right: Array, out: Array) -> None:
     """``Q·right``, a row for each row of Q."""
-    rows, n = Q.shape
-    width = _width(rows * right.shape[1], n)
-    if width == n:
+    n, width = Q.shape[1], _width(len(Q) * right.shape[1])
+    head = n // width * width
+    if n <= width:
         np.matmul(Q, right, out=out)
-    else:
-        np.matmul(_pieces(Q, width), right.reshape(n // width, width, -1)).sum(axis=0, out=out)
+        return
+    np.matmul(_pieces(Q[:, :head], width), right[:head].reshape(-1, width, right.shape[1])).sum(axis=0, out=out)
+    if head < n:
+        out += Q[:, head:] @ right[head:]
 
 
-def _width(multiplications: int, n: int) -> int:
-    """Of a piece of n samples, each of so many multiplications; n where it cannot be cut into equal ones."""
-    width = n
-    while width * multiplications > SMALL and width % 2 == 0:
+def _width(multiplications: int) -> int:
+    """The largest power of two of samples, each of so many multiplications, that is one small product."""
+    width = PIECE
+    while width * multiplications > SMALL and width > 1:
         width //= 2
-    return width if width * multiplications <= SMALL else n
+    return width
 
 
 def _pieces(Q: Array, width: int) -> Array:
