@@ -13,6 +13,7 @@ from backproof.backprop.behind import behind_the_delta
 from backproof.backprop.chain import led_there
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
+from backproof.backprop.own_derivative import own_derivative
 from backproof.backprop.skips import skip_of
 from backproof.diagnosis import functions
 from backproof.equations import Elementwise, Equation, Product
@@ -141,8 +142,8 @@ def _of_layers(step: Given, layer: int, fmt: Format, context: Context, loss: str
 def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str | None) -> str | None:
     """None of a hidden layer whose Z is known, where neither its A nor the next Z tells.
 
-    The output of class labels has the activation that goes with them, unless its A shows another: its delta is what is
-    to be judged. Real numbers go with any, and only mean squared error with them.
+    The output of class labels has the activation that goes with them, unless its A shows another or, without A, its
+    delta another's under mean squared error. Real numbers go with any, and only mean squared error with them.
     """
     tensors, output = step.known, layer == step.depth
     names = OUTPUT_ORDER if output else HIDDEN_ACTIVATIONS
@@ -152,8 +153,10 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
         return usual
     if A is None:
         if output:
-            open_ = step.labels in ("real", None) and loss in ("mse", None)
-            return next(behind_the_delta(tensors, layer, [usual, *names], context.slope), usual) if open_ else usual
+            # Class labels may be taken for numbers: then a delta through the derivative shows what it went through.
+            classes, order = step.labels in ("one_hot", "binary"), [usual, *names]
+            made = behind_the_delta(tensors, layer, order, context.slope, joint=not classes)
+            return next(made, usual) if loss in ("mse", None) else usual
         return next(_feeding(tensors, layer, names, fmt, context), None)
     if A.shape != Z.shape or not np.isfinite(A).all():
         return usual
@@ -170,10 +173,16 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
         return skip.activation
     if output and step.labels in ("one_hot", "binary"):
         return usual
-    if (other := _another(Z, A, context)) is not None and not output:
-        step.untold[layer] = f"is {other}, which is not checked"
-        step.said.append(f"the activation of layer {layer} {step.untold[layer]}")
-    return min(names, key=lambda name: _distance(name, Z, A, context))
+    if not _nearly_known(Z, A, context):
+        if not output and (other := _another(Z, A, context)) is not None:
+            step.untold[layer] = f"is {other}, which is not checked"
+        elif own_derivative(tensors, layer):
+            step.untold[layer] = "is none that is known here, and dZ over dA is the slope of A over Z"
+        if layer in step.untold:
+            step.said.append(f"the activation of layer {layer} {step.untold[layer]}")
+    # Without a slope a leaky ReLU would not be checked: it is not what a wrong A is taken for.
+    sloped = step.slope is not None
+    return min((n for n in names if sloped or n != "leaky_relu"), key=lambda name: _distance(name, Z, A, context))
 
 
 def _usual(labels: str | None) -> str:
@@ -194,19 +203,27 @@ def _feeding(tensors: Tensors, layer: int, names: Sequence[str], fmt: Format, co
             yield name
 
 
-def _another(Z: Array, A: Array, context: Context) -> str | None:
-    """An activation that is none of the network's, and that A is where none of those is nearly that: its user's choice.
+def _nearly_known(Z: Array, A: Array, context: Context) -> bool:
+    """Whether A is nearly one of the network's own activations: then what it is off by is wrong, and no other choice.
 
-    Of ReLU6 and ReLU, which are one below 6, it is ReLU: then an A that is off by little is wrong.
+    Of ReLU6 and ReLU, which are one below 6, it is ReLU.
     """
-    columns = slice(None, None, max(1, Z.shape[1] // SAMPLES))
-    Z, A = Z[:, columns].astype(np.float64), A[:, columns].astype(np.float64)
+    Z, A = _some(Z), _some(A)
+    near = DOUBT * ALIKE * float(np.abs(A).max(initial=0.0))
+    own = (functions.activated(name, Z, context.slope) for name in HIDDEN_ACTIVATIONS)
+    return any(np.abs(value - A).max(initial=0.0) <= near for value in own)
+
+
+def _another(Z: Array, A: Array, context: Context) -> str | None:
+    """An activation that is none of the network's, and that A is: its user's choice."""
+    Z, A = _some(Z), _some(A)
     near = ALIKE * float(np.abs(A).max(initial=0.0))
-    own = [functions.activated(name, Z, context.slope) for name in HIDDEN_ACTIVATIONS]
-    if any(np.abs(value - A).max(initial=0.0) <= DOUBT * near for value in own):
-        return None
     others = (pair for pair in functions.activations(Z, context.slope) if not pair[0].startswith(HIDDEN_ACTIVATIONS))
     return next((name for name, value in others if np.abs(value - A).max(initial=0.0) <= near), None)
+
+
+def _some(array: Array) -> Array:
+    return np.asarray(array[:, :: max(1, array.shape[1] // SAMPLES)], np.float64)
 
 
 def _distance(name: str, Z: Array, A: Array, context: Context) -> float:
