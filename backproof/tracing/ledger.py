@@ -137,10 +137,10 @@ class Ledger:
         copy = copied(value)
         if own and _labels_subtracted(old, copy):
             meaning = Meaning("dZ", old.number)
-        if meaning is None or (old.kind == "dZ" and meaning.kind == "A"):
-            new = replace(old, label=mention.label)
-        else:
-            new = _adopted(mention, meaning, old)
+        stays = old.kind == "dZ" and meaning is not None and meaning.kind == "A"
+        # ``for p, g in zip(parameters, gradients): p -= rate * g``: a parameter is one, whatever p means elsewhere.
+        stays |= old.kind in PARAMETERS and meaning is not None and meaning.kind not in PARAMETERS
+        new = replace(old, label=mention.label) if meaning is None or stays else _adopted(mention, meaning, old)
         new = replace(new, value=copy, place=mention.place, frame=mention.frame, how="statement", new=True)
         self._enter(new, value)
 
@@ -205,7 +205,8 @@ class Ledger:
             made = seen.new and seen.how == "statement"
             if made and seen.kind in (*GRADIENTS, *PARAMETERS):
                 break
-            if not (made and seen.kind in FORWARD):  # those are an evaluation's
+            # Forward quantities are an evaluation's; a gradient that is handed on (to an optimizer) is the old one.
+            if not (made and seen.kind in FORWARD) and seen.kind not in GRADIENTS:
                 ahead.append(seen)
         return ahead[::-1]
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backproof.tracing import chain, losses, transposed
+from backproof.tracing.adaptive import without_adaptive
 from backproof.tracing.batch import products
+from backproof.tracing.handed import handed_down
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.momentum import without_momentum
@@ -67,8 +69,9 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
             _left_alone(step, changed)
     transposed.turn_back(step)
     losses.without_squares(step)
-    unchecked = without_momentum(step, passed)
+    unchecked = without_momentum(step, passed) | without_adaptive(step, passed)
     _open_errors(step)
+    handed_down(step)
     _unnamed_errors(step, passed.strangers)
     if uphill(step):
         turn(step)
