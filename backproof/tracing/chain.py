@@ -12,22 +12,19 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from backproof.tracing.activated import FITS, activated_with, apart, is_activation
 from backproof.tracing.names import GRADIENTS, PARAMETERS
 from backproof.tracing.sightings import Array, Sighting, is_object, same
 from backproof.tracing.unpatched import np
 
 Name = tuple[str, Hashable]
 
-FITS = 1e-5
-"""Relative distance up to which two arrays are one: float32's rounding of a sum, and far from any coincidence."""
 ROWS = 8
 """Samples on which a product is tried."""
 FEWEST = 2
 """Values that have to agree."""
 MOST = 128
 """Arrays of a pass that are looked at, the last."""
-SLOPES = (0.01, 0.1, 0.2, 0.3, 0.001)
-"""Of leaky ReLU, that people take."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +140,10 @@ def _link(s: Sighting, below: Sequence[Sighting], weights: Sequence[Sighting]) -
                         return Link(x, W, b, s, None, samples)
     for x, W in sides if s.kind != "Z" else ():
         for product, seen, samples in _products(x.value, W.value, s.value):
-            for b, total in _with_bias(product, biases):
-                if any(apart(g, seen) < FITS for g in _activations(total)):
-                    return Link(x, W, b, None, s, samples)
+            possible = [None, *_of_width(biases, product.shape[1])]
+            shifts = [np.zeros(1) if b is None else b.value.reshape(-1) for b in possible]
+            if (place := activated_with(product, shifts, seen)) is not None:
+                return Link(x, W, possible[place], None, s, samples)
     return None
 
 
@@ -175,28 +173,12 @@ def _turned(array: Array) -> tuple[Array, ...]:
 
 def _with_bias(product: Array, biases: Sequence[Sighting]) -> Iterator[tuple[Sighting | None, Array]]:
     yield None, product
-    for b in biases:
-        if b.value.size == product.shape[1] and np.any(b.value):
-            yield b, product + b.value.reshape(-1)
+    for b in _of_width(biases, product.shape[1]):
+        yield b, product + b.value.reshape(-1)
 
 
-def _activations(Z: Array) -> Iterator[Array]:
-    """What the usual functions make of the sums, samples in rows or columns; the identity is the sum itself."""
-    yield np.maximum(Z, 0)
-    yield np.where(Z >= 0, 1 / (1 + np.exp(-Z)), np.exp(Z) / (1 + np.exp(Z)))
-    yield np.tanh(Z)
-    if Z.ndim == 2:
-        for axis in (1, 0):
-            exponential = np.exp(Z - Z.max(axis=axis, keepdims=True))
-            yield exponential / exponential.sum(axis=axis, keepdims=True)
-    yield from (np.where(Z > 0, Z, slope * Z) for slope in SLOPES)
-
-
-def apart(first: Array, second: Array) -> float:
-    """Relative distance, in the norm of the second; 1 where that is nothing."""
-    norm = float(np.linalg.norm(second))
-    distance = float(np.linalg.norm(first - second))
-    return distance / norm if norm > 0 and np.isfinite(distance) else 1.0
+def _of_width(biases: Sequence[Sighting], width: int) -> Iterator[Sighting]:
+    return (b for b in biases if b.value.size == width and np.any(b.value))
 
 
 def _to(end: Link, links: list[Link], sums: list[Sighting]) -> list[Link]:
@@ -227,7 +209,7 @@ def _feeding(above: Link, links: list[Link], sums: list[Sighting]) -> Link | Non
 
 
 def _is_function(A: Sighting, Z: Sighting) -> bool:
-    return A.value.shape == Z.value.shape and any(apart(g, A.value) < FITS for g in _activations(Z.value))
+    return A.value.shape == Z.value.shape and is_activation(Z.value, A.value)
 
 
 def _order(link: Link) -> int:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backproof.tracing.activated import FITS
 from backproof.tracing.batch import products
-from backproof.tracing.chain import FITS
 
 if TYPE_CHECKING:
     from backproof.tracing.step import Step

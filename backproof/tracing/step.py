@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from backproof.tracing import batch, losses, update
+from backproof.tracing.activated import FITS, apart
 from backproof.tracing.by_value import by_value
-from backproof.tracing.chain import FITS, apart
 from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.network import Network, network_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backproof.tracing import chain, losses, transposed
+from backproof.tracing import losses, transposed
+from backproof.tracing.activated import FITS as SAME
 from backproof.tracing.adaptive import without_adaptive
 from backproof.tracing.batch import products
 from backproof.tracing.handed import handed_down
@@ -158,7 +159,7 @@ def _is_handed_down(step: Step, layer: int, seen: Sighting) -> bool:
     delta, weight = step.quantities.get(f"dZ{layer + 1}"), step.quantities.get(f"W{layer + 1}")
     if delta is None or weight is None or delta.value.ndim != 2:
         return False
-    return any(distance < chain.FITS for distance in products(delta.value, weight.value, None, seen.value))
+    return any(distance < SAME for distance in products(delta.value, weight.value, None, seen.value))
 
 
 def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sighting | None) -> bool:
