@@ -33,6 +33,8 @@ def test_a_wrong_optimizer_is_found_and_named(wrong, dtype):
     names = best_names(wrong, judge)
     tied = wrong.tied and (dtype == "float32" or wrong.name in TIED_IN_FLOAT64)
     assert names and (wrong.name == names[0] or (tied and wrong.name in names)), names
+    first = next(finding for finding in failing(judge) if finding.quantity == wrong.target)
+    assert ("the data cannot tell it from: " in first.message) == (len(names) > 1)
 
 
 def test_a_right_optimizer_is_not():

@@ -71,9 +71,9 @@ def _ascent(o, g, W, state, alpha, t):
 
 
 def _weights_only(o, g, W, state, alpha, t):
-    """A bias is a column."""
+    """A bias is a row or a column, and so are the weights of an output of one unit."""
     after, kept = right.adam(o, g, W, state, alpha, t)
-    return (W if W.shape[1] == 1 else after), kept
+    return (W if 1 in W.shape else after), kept
 
 
 def _rate_inside(o, g, W, state, alpha, t):
@@ -97,6 +97,8 @@ def _decay_without_rate(o, g, W, state, alpha, t):
 MOMENTUM, ADAM, ADAMW, RMSPROP = map(Optimizer, ("momentum", "adam", "adamw", "rmsprop"))
 NESTEROV, L2 = Optimizer("nesterov"), Optimizer("adam", weight_decay=0.1)
 EPSILON = replace(ADAM, epsilon=1e-4)
+FALLING = replace(ADAM, betas=(0.9, 0.95))
+"""With β₂ = 0.999 s grows for a thousand steps in which no gradient is 30 times smaller than before."""
 
 FAULTS = [
     Wrong("U1", "wrong sign", ADAM, "W1_next", "sign", _ascent),
@@ -147,7 +149,7 @@ FAULTS = [
     Wrong("U15", "Adagrad for RMSprop", RMSPROP, "sW1_next", "squares-summed", _adagrad, tied=True),
     Wrong("", "ε inside the root", replace(RMSPROP, epsilon=1e-4), "W1_next", "epsilon-inside-root",
           used=replace(RMSPROP, epsilon=1e-4, epsilon_inside=True)),
-    Wrong("U21", "AMSGrad, the largest s", ADAM, "W1_next", "amsgrad", _amsgrad(False)),
-    Wrong("U21", "AMSGrad, the largest ŝ", ADAM, "W1_next", "amsgrad", _amsgrad(True)),
-    Wrong("U23", "biases not updated", ADAM, "b1_next", "not-updated", _weights_only),
+    Wrong("U21", "AMSGrad, the largest s", FALLING, "W1_next", "amsgrad", _amsgrad(False)),
+    Wrong("U21", "AMSGrad, the largest ŝ", FALLING, "W1_next", "amsgrad", _amsgrad(True)),
+    Wrong("U23", "biases not updated", ADAM, "b1_next", "not-updated", _weights_only, also="W"),
 ]  # fmt: skip
