@@ -76,7 +76,9 @@ class Training:
                 f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples"
             )
         if self.Y.shape != network.label_shape(m):
-            raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}")
+            raise BackproofError(
+                f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}{self._width()}"
+            )
         shapes = {name: array.shape for name, array in self.parameters.items()}
         if shapes != network.parameter_shapes():
             raise BackproofError(
@@ -91,6 +93,13 @@ class Training:
                 f"convert it with Y.astype(X.dtype)"
             )
         check_labels(network, self.Y)
+
+    def _width(self) -> str:
+        """Why a one-hot Y is narrower than the output, where that is likely."""
+        if self.network.labels != "one_hot" or self.Y.ndim != 2 or self.Y.shape[1] != self.X.shape[1]:
+            return ""
+        narrow = 0 < len(self.Y) < self.network.sizes[-1] and self.Y[-1].any()
+        return "; its width is that of the labels that occur: Y.max() + 1? [one-hot-width]" if narrow else ""
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import overwritten
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import ratio, written
 from backproof.optimizer import Optimizer, is_state
@@ -115,7 +116,7 @@ def _of_parameter(case: Case) -> Iterator[Candidate]:
     name, alpha = case.target.removesuffix("_next"), case.context.step_size
     W = case.cut(case[name])
     step = W - case.exact
-    yield Candidate("not-updated", f"{name} is not updated", W)
+    yield overwritten.unchanged(case, name, W)
     yield Candidate("sign", "the step has the wrong sign", W + step)
     if alpha:
         yield Candidate("learning-rate-missing", "the learning rate is missing", W - step / alpha)
