@@ -76,9 +76,8 @@ class Training:
                 f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples"
             )
         if self.Y.shape != network.label_shape(m):
-            raise BackproofError(
-                f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}{self._width()}"
-            )
+            why = too_narrow(self.Y, network.sizes[-1], m)
+            raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}{why}")
         shapes = {name: array.shape for name, array in self.parameters.items()}
         if shapes != network.parameter_shapes():
             raise BackproofError(
@@ -93,13 +92,6 @@ class Training:
                 f"convert it with Y.astype(X.dtype)"
             )
         check_labels(network, self.Y)
-
-    def _width(self) -> str:
-        """Why a one-hot Y is narrower than the output, where that is likely."""
-        if self.network.labels != "one_hot" or self.Y.ndim != 2 or self.Y.shape[1] != self.X.shape[1]:
-            return ""
-        narrow = 0 < len(self.Y) < self.network.sizes[-1] and self.Y[-1].any()
-        return "; its width is that of the labels that occur: Y.max() + 1? [one-hot-width]" if narrow else ""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -136,6 +128,14 @@ class Training:
     def data_hash(self) -> str:
         """Identifies X and Y, bit by bit."""
         return fingerprint({"X": self.X, "Y": self.Y})
+
+
+def too_narrow(Y: Array, units: int, m: int) -> str:
+    """Why a one-hot Y (classes x m) has fewer classes than the output has units, where that is likely; else empty."""
+    if Y.ndim != 2 or Y.shape[1] != m or not 1 < len(Y) < units:
+        return ""
+    one_hot = ((Y == 0) | (Y == 1)).all() and (Y.sum(axis=0) == 1).all() and Y[-1].any()
+    return "; its width is that of the labels that occur: Y.max() + 1? [one-hot-width]" if one_hot else ""
 
 
 def check_labels(network: Network, Y: Array) -> None:

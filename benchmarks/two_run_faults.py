@@ -23,10 +23,10 @@ def table(seed: int, seeds: int) -> Iterator[str]:
     """The page's part."""
     yield "## In one of two runs\n"
     yield (
-        "What the equations of one run cannot show: other data, other initial parameters, other batches. Two runs of the "
-        "reference on small networks (one-hot and integer labels, float32 and float64) are recorded, the second with "
-        "the mistake, and given to `compare`. *Detected*: it refuses the two, or a run is no longer within rounding. "
-        "*Named*: by the right name and no other.\n"
+        "What the equations of one run cannot show: other data, other initial parameters, other batches. Two runs of "
+        "the reference on small networks (one-hot and integer labels, float32 and float64) are recorded, the second "
+        "with the mistake, and given to `compare`. *Detected*: it refuses the two, or a run is no longer within "
+        "rounding. *Named*: by the right name and no other.\n"
     )
     yield "| id | mistake | cases | detected | named | name |"
     yield "|---|---|---|---|---|---|"

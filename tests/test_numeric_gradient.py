@@ -37,9 +37,7 @@ def test_it_is_named_with_its_step(seed, dtype, step, sides, target):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_how_far_it_is_off_tells_a_tiny_step_from_one_side(seed):
-    tiny, large = (
-        found(seed, "float64", "dW1", numeric(step, 1, "W1"))[0].numbers["places"] for step in (1e-10, 1e-5)
-    )
+    tiny, large = (found(seed, "float64", "dW1", numeric(step, 1, "W1"))[0].numbers["places"] for step in (1e-10, 1e-5))
     assert tiny < 100 < large
 
 

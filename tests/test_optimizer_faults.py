@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backproof.optimizer import Optimizer
 from backproof.verdict import Verdict
+from reference import optimizers
 from tests.faults.optimizer import FAULTS
 from tests.faults.wrong_optimizer import Wrong, best_names, failing, placed, run
 from tests.support import BY_NAME, training
@@ -35,6 +37,21 @@ def test_a_wrong_optimizer_is_found_and_named(wrong, dtype):
     assert names and (wrong.name == names[0] or (tied and wrong.name in names)), names
     first = next(finding for finding in failing(judge) if finding.quantity == wrong.target)
     assert ("the data cannot tell it from: " in first.message) == (len(names) > 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", ["vW1_next", "W1_next"])
+def test_what_is_no_known_mistake_gets_no_name(target, dtype):
+    """A wrong name is worse than none."""
+
+    def noisy(o, g, W, state, alpha, t):
+        after, kept = optimizers.momentum(o, g, W, state, alpha, t)
+        noise = 1e-3 * np.random.default_rng(t).standard_normal(W.shape).astype(W.dtype)
+        return (after, {"v": kept["v"] + noise}) if target[0] == "v" else (after + noise, kept)
+
+    wrong = Wrong("", "", Optimizer("momentum"), target, "", noisy, also="Wb")
+    judge = run(wrong, given(wrong, dtype))
+    assert placed(wrong, judge) and best_names(wrong, judge) == []
 
 
 def test_a_right_optimizer_is_not():

@@ -74,7 +74,11 @@ def test_weights_after_the_update_in_the_product_are_another_mistake(seed):
     case = deep(random_case(seed))
     right = arrays_of(case)
     updated = [name for name in right if f"{name}_next" in right]
-    swapped = right | {name: right[f"{name}_next"] for name in updated} | {f"{name}_next": right[name] for name in updated}
+    after, before = (
+        {name: right[f"{name}_next"] for name in updated},
+        {f"{name}_next": right[name] for name in updated},
+    )
+    swapped = right | after | before
     found = {f.equation: best(f.explanations) for f in check_backprop(swapped, **said(case)).failures}
     assert found["Z1"] == found["dA1"] == ["weights-updated"]
     ahead = right | {name: 2 * right[name] - right[f"{name}_next"] for name in updated}

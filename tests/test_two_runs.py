@@ -7,7 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backproof import check_backprop
 from backproof.diagnosis import two_runs
+from backproof.errors import BackproofError
+from benchmarks.random_steps import arrays_of, random_case
+from tests.faults.planted import classes
 from tests.faults.two_runs import FAULTS, Differs, Run, told, training_of
 
 SEEDS = (0, 1, 2, 3)
@@ -18,7 +22,7 @@ SEEDS = (0, 1, 2, 3)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.id}-{fault.what}".strip("-"))
 def test_what_differs_is_named(tmp_path, fault, dtype, seed):
     said = told(tmp_path, fault, training_of(seed, dtype))
-    assert f"[{fault.name}]" in said and fault.words in said
+    assert f"[{fault.name}]" in said and fault.words in said and "\n" not in said
     assert said.count("[") == said.count(f"[{fault.name}]"), said
 
 
@@ -51,3 +55,16 @@ def test_equal_runs_have_no_difference(tmp_path):
 def test_less_than_an_epoch_does_not_tell_what_is_never_taken():
     order = np.arange(20)
     assert two_runs.batches([order[:5], order[5:10]], [order[:5], order[10:15]], 20)[0] == "batches-unrelated"
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_a_one_hot_width_of_the_labels_is_told_where_arrays_are_checked(rows):
+    """D7, where no recording refuses it first; what is not one-hot is only of a wrong shape."""
+    case = replace(classes(random_case(3)), integer_labels=False, rows=rows, torch_like=False)
+    arrays = arrays_of(case)
+    n, y = case.sizes[-1] - 1, np.arange(case.m) % (case.sizes[-1] - 1)
+    narrow = np.eye(n)[:, y].astype(case.dtype)
+    for Y, hinted in ((narrow, True), (0.5 * narrow, False), (0 * narrow, False)):
+        with pytest.raises(BackproofError) as caught:
+            check_backprop({**arrays, "Y": Y.T if rows else Y})
+        assert ("[one-hot-width]" in str(caught.value)) == hinted

@@ -54,7 +54,6 @@ def told(folder: Path, fault: Differs, training: Training) -> str:
         first, second = fault.make(training, np.random.default_rng([training.seed, 8]))
         judged = compare_recordings(recorded(folder / "a", first), recorded(folder / "b", second), None).judges
     except BackproofError as error:
-        assert "\n" not in str(error)
         return str(error)
     return "; ".join(finding.message for judge in judged for finding in judge.findings)
 
@@ -92,9 +91,9 @@ def labels(change):
     return given(lambda t, draw: {"Y": np.ascontiguousarray(change(t.Y, draw))})
 
 
-def weights(change):
+def weights(change, name="W1"):
     def changed(t, draw):
-        return {"parameters": {**t.parameters, "W1": change(t.parameters["W1"], draw).astype(t.dtype)}}
+        return {"parameters": {**t.parameters, name: change(t.parameters[name], draw).astype(t.dtype)}}
 
     return given(changed)
 
@@ -191,7 +190,9 @@ FAULTS = [
             data(lambda X, draw: X[draw.permutation(len(X))])),
     Differs("I3", "W flattened the other way", "weights-permuted", "its inputs in another order",
             weights(lambda W, draw: W[:, draw.permutation(W.shape[1])])),
-    Differs("I5", "another scale", "initialisation-scaled", "times 0.7", weights(lambda W, draw: W * W.dtype.type(0.7))),
+    Differs("I5", "fan_out for fan_in", "initialisation-scaled", "√(fan_in/fan_out)", weights(
+        lambda W, draw: W * W.dtype.type(np.sqrt(W.shape[1] / W.shape[0])), "W2")),
+    Differs("", "another scale", "initialisation-scaled", "times 0.7", weights(lambda W, draw: W * W.dtype.type(0.7))),
     Differs("", "He's scale for LeCun's", "initialisation-scaled", "√2",
             weights(lambda W, draw: W * W.dtype.type(np.sqrt(2)))),
     Differs("I7", "zeros", "initialisation-constant", "never differ", weights(lambda W, draw: np.zeros_like(W))),
