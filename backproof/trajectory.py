@@ -134,7 +134,7 @@ def _why(name: str, array: Array, step: Step) -> str:
     if after is not None and _identical(array, after):
         return f": it is {name}_next, changed in place or copied without depth [{OVERWRITTEN}]"
     if is_state(name) and step.index == 0 and (array == array.flat[0]).all():
-        return f" but {array.flat[0]:g} throughout [state-not-zero]"
+        return f": it is {array.flat[0]:g} throughout and not 0 [state-not-zero]"
     return ""
 
 

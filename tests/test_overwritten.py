@@ -108,7 +108,8 @@ def test_continuity_says_why():
     ]
     state = Continuity({"sW1": other}).check(Step(0, None, {"sW1": other + 0.1, "sW1_next": W}))
     assert state == [
-        "sW1 at the start of step 0 is not what an optimizer's first state left but 0.1 throughout [state-not-zero]"
+        "sW1 at the start of step 0 is not what an optimizer's first state left: it is 0.1 throughout and not 0 "
+        "[state-not-zero]"
     ]
     uneven = Continuity({"W1": W}).check(Step(0, None, {"W1": other, "W1_next": W}))
     assert uneven == ["W1 at the start of step 0 is not what the initial parameters left"]

@@ -11,6 +11,7 @@ import numpy as np
 from backproof.compare import compare_recordings
 from backproof.errors import BackproofError
 from backproof.network import Network
+from backproof.optimizer import Optimizer
 from backproof.recording import Recording, RecordingWriter, Source
 from backproof.training import Step, Training
 from reference import network as reference
@@ -23,10 +24,11 @@ def as_it_is(step: Step) -> Step:
 
 @dataclass(frozen=True)
 class Run:
-    """What one of the two runs is given, and what its recorder makes of each step."""
+    """What one of the two runs is given, what its recorder makes of each step, and the state that it starts from."""
 
     training: Training
     left: Callable[[Step], Step] = as_it_is
+    state: Callable[[Training], dict] = lambda training: {}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def told(folder: Path, fault: Differs, training: Training) -> str:
 
 def recorded(folder: Path, run: Run) -> Recording:
     with RecordingWriter(folder, run.training, Source("numpy", {}, 1)) as writer:
-        for step in reference.record(run.training):
+        for step in reference.record(replace(run.training, state=run.state(run.training))):
             writer.write(run.left(step))
     return Recording(folder)
 
@@ -159,6 +161,16 @@ def overwritten(step):
     return replace(step, tensors={**step.tensors, **after})
 
 
+def accumulated(training):
+    """TensorFlow's and optax's Adagrad start from 0.1, PyTorch's from 0."""
+    return {name: np.full(shape, 0.1, training.dtype) for name, shape in training.network.state_shapes().items()}
+
+
+def other_start(t, draw):
+    t = replace(t, network=replace(t.network, optimizer=Optimizer("rmsprop")))
+    return Run(t), Run(t, state=accumulated)
+
+
 def of_one_sample(m, size, seed):
     return tuple(sample for batch in epochs(1)(m, size, seed) for sample in batch[:, None])
 
@@ -202,6 +214,7 @@ FAULTS = [
             lambda t, draw: (Run(t), Run(t, overwritten))),
     Differs("S19", "updated in place under another name", "parameters-overwritten", "changed in place",
             lambda t, draw: tuple(Run(replace(t, batches=(None,) * 3), left) for left in (as_it_is, overwritten))),
+    Differs("U15", "a state that starts at 0.1", "state-not-zero", "it is 0.1 throughout", other_start),
     Differs("R1", "the same seed in another library", "initialisation-unrelated", "draw them once and copy them",
             given(lambda t, draw: {"parameters": initial_parameters(t.network, t.seed + 1, t.dtype)})),
     Differs("R3", "workers that share a seed", "batches-repeated", "the same batch several times in one epoch",
