@@ -68,3 +68,11 @@ def test_a_one_hot_width_of_the_labels_is_told_where_arrays_are_checked(rows):
         with pytest.raises(BackproofError) as caught:
             check_backprop({**arrays, "Y": Y.T if rows else Y})
         assert ("[one-hot-width]" in str(caught.value)) == hinted
+
+
+def test_what_is_left_out_of_one_epoch_only_is_not_called_missing():
+    order = np.arange(10)
+    first, later = [order[:5], order[5:]], [order[::2], order[1::2]]
+    partial = [order[:5], order[5:9]]
+    assert two_runs.batches(first + later, partial + [order[4:9], order[:4]], 10)[0] == "samples-missing"
+    assert two_runs.batches(first + later, partial + [order[5:], order[:4]], 10)[0] == "batches-unrelated"

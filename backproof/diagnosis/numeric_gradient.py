@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from backproof.diagnosis import decay
 from backproof.diagnosis.candidate import Candidate, Case
+from backproof.rounding import format_of
 
 Array = NDArray[Any]
 
@@ -34,23 +35,22 @@ def candidates(case: Case) -> Iterator[Candidate]:
     loss = case.get("loss")
     if loss is None or not loss.any() or np.count_nonzero(case.recorded) < FEWEST:
         return
-    kind = case.operands.recorded(case.target).dtype
-    place = float(np.spacing(np.abs(loss).astype(kind)))
+    u = format_of(case.operands.recorded(case.target).dtype).unit_roundoff
+    place = float(2 * u * 2.0 ** np.floor(np.log2(np.abs(loss))))
     for step in STEPS:
         # A loss just below a power of two has places half as large as one above it.
         for lattice in (place / step, place / 2 / step):
-            if _on(lattice, case.recorded, kind):
+            if _on(lattice, case.recorded, u):
                 yield _found(case, lattice, place, step)
                 return
 
 
-def _on(lattice: float, recorded: Array, kind: np.dtype[Any]) -> bool:
+def _on(lattice: float, recorded: Array, u: float) -> bool:
     multiple = recorded / lattice
-    bits = np.finfo(kind).nmant + 1
     spare = max(SPARE, 3 + CHANCE / np.count_nonzero(recorded))
-    if np.abs(multiple).max() > 2.0 ** (bits - spare):
+    if np.abs(multiple).max() > 2.0**-spare / u:
         return False
-    return bool((np.abs(multiple - np.rint(multiple)) <= 4 * 2.0**-bits * np.abs(multiple)).all())
+    return bool((np.abs(multiple - np.rint(multiple)) <= 4 * u * np.abs(multiple)).all())
 
 
 def _found(case: Case, lattice: float, place: float, step: float) -> Candidate:

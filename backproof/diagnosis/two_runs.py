@@ -161,7 +161,7 @@ def batches(first: Batches, second: Batches, samples: int) -> Named | None:
         if _repeats(run, per_epoch) and not _repeats(other, per_epoch):
             return "shuffled-once", f"{theirs} uses the same batches in every epoch, {ours} shuffles anew"
     for (ours, theirs), (run, other) in ((("A", "B"), (B, A)), (("B", "A"), (A, B))):
-        if named := _taken(run[:per_epoch], other[:per_epoch], ours, theirs, samples):
+        if named := _taken(run, other[:per_epoch], ours, theirs, samples):
             return named
     if all(_same(np.sort(a), np.sort(b)) for a, b in zip(A, B, strict=False)):
         return "order-within-batches", "the batches hold the same samples, in another order"
@@ -169,12 +169,12 @@ def batches(first: Batches, second: Batches, samples: int) -> Named | None:
 
 
 def _taken(run: Sequence[Array], other: Sequence[Array], ours: str, theirs: str, samples: int) -> Named | None:
-    """Of one epoch: samples that a run takes several times, or never, where the other takes each once."""
+    """Samples that a run takes several times in an epoch, or never, where an epoch of the other takes each once."""
     if not _same(np.sort(np.concatenate(other)), np.arange(samples)):
         return None
-    taken = np.concatenate(run)
-    missing = samples - len(np.unique(taken))
-    if len(taken) + missing > samples:
+    epoch = np.concatenate(run[: len(other)])
+    missing = samples - len(np.unique(np.concatenate(run)))
+    if len(np.unique(epoch)) < len(epoch):
         return "samples-repeated", f"{theirs} takes some samples several times in one epoch (drawn with replacement?)"
     return ("samples-missing", f"{theirs} never takes {missing} of the samples that {ours} takes") if missing else None
 
