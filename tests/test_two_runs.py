@@ -74,5 +74,5 @@ def test_what_is_left_out_of_one_epoch_only_is_not_called_missing():
     order = np.arange(10)
     first, later = [order[:5], order[5:]], [order[::2], order[1::2]]
     partial = [order[:5], order[5:9]]
-    assert two_runs.batches(first + later, partial + [order[4:9], order[:4]], 10)[0] == "samples-missing"
-    assert two_runs.batches(first + later, partial + [order[5:], order[:4]], 10)[0] == "batches-unrelated"
+    assert two_runs.batches(first + later, [*partial, order[4:9], order[:4]], 10)[0] == "samples-missing"
+    assert two_runs.batches(first + later, [*partial, order[5:], order[:4]], 10)[0] == "batches-unrelated"
