@@ -8,6 +8,7 @@ from backproof.agreement import AgreementChecker
 from backproof.batches import Batches, by_sample
 from backproof.check import Check
 from backproof.diagnosis import Explanation
+from backproof.diagnosis.explanation import because
 from backproof.equation_check import EquationChecker
 from backproof.equations import Product, equations
 from backproof.evidence import AgreementEvidence, EquationEvidence, Json, significant
@@ -53,7 +54,7 @@ def _failure(check: Check) -> Finding:
     """A failing equation, its mistake first where one is known."""
     message = check.message
     if check.explanations:
-        message = f"{check.explanations[0]} ({message})"
+        message = because(check.explanations, message)
     elif check.explanations is not None:
         message = f"{message}; no mistake that is known here explains it"
     equation = check.equation

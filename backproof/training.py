@@ -76,7 +76,8 @@ class Training:
                 f"{network.name}: X is {self.X.shape}, needed are {network.sizes[0]} features x samples"
             )
         if self.Y.shape != network.label_shape(m):
-            raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}")
+            why = too_narrow(self.Y, network.sizes[-1], m)
+            raise BackproofError(f"{network.name}: Y is {self.Y.shape}, needed is {network.label_shape(m)}{why}")
         shapes = {name: array.shape for name, array in self.parameters.items()}
         if shapes != network.parameter_shapes():
             raise BackproofError(
@@ -127,6 +128,14 @@ class Training:
     def data_hash(self) -> str:
         """Identifies X and Y, bit by bit."""
         return fingerprint({"X": self.X, "Y": self.Y})
+
+
+def too_narrow(Y: Array, units: int, m: int) -> str:
+    """Why a one-hot Y (classes x m) has fewer classes than the output has units, where that is likely; else empty."""
+    if Y.ndim != 2 or Y.shape[1] != m or not 1 < len(Y) < units:
+        return ""
+    one_hot = ((Y == 0) | (Y == 1)).all() and (Y.sum(axis=0) == 1).all() and Y[-1].any()
+    return "; its width is that of the labels that occur: Y.max() + 1? [one-hot-width]" if one_hot else ""
 
 
 def check_labels(network: Network, Y: Array) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis.overwritten import NAME as OVERWRITTEN
 from backproof.optimizer import is_state
 from backproof.parallel import BLOCK, single_threaded_blas
 from backproof.replicas import Replicas, first
@@ -48,7 +49,9 @@ class Continuity:
             initial = "an optimizer's first state" if is_state(name) else "the initial parameters"
             origin = initial if step.index == 0 else f"step {self._index - 1}"
             if array is not None and not _identical(array, expected):
-                broken.append(f"{name} at the start of step {step.index} is not what {origin} left")
+                broken.append(
+                    f"{name} at the start of step {step.index} is not what {origin} left{_why(name, array, step)}"
+                )
         self._expected = {
             name: np.array(step.tensors[f"{name}_next"]) for name in self._names if f"{name}_next" in step.tensors
         }
@@ -123,6 +126,16 @@ def _threads(training: Training) -> AbstractContextManager[None]:
 def after_update(step: Step) -> dict[str, Array]:
     """The parameters that a step ends with, and what the optimizer keeps, by their plain names."""
     return {name.removesuffix("_next"): array for name, array in step.tensors.items() if name.endswith("_next")}
+
+
+def _why(name: str, array: Array, step: Step) -> str:
+    """The reason, where the arrays themselves tell."""
+    after = step.tensors.get(f"{name}_next")
+    if after is not None and _identical(array, after):
+        return f": it is {name}_next, changed in place or copied without depth [{OVERWRITTEN}]"
+    if is_state(name) and step.index == 0 and (array == array.flat[0]).all():
+        return f": it is {array.flat[0]:g} throughout and not 0 [state-not-zero]"
+    return ""
 
 
 def _identical(first: Array, second: Array) -> bool:

@@ -1,6 +1,8 @@
 """Plants every known mistake in correct random networks and tells whether it is found, where it is, and named.
 
 python -m benchmarks.faults --seed 0 --seeds 6 --pairs 200 --output docs/faults.md
+
+In a single step here, in an optimizer and in one of two runs in the modules beside this one.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import numpy as np
 from backproof import check_backprop
 from backproof.backprop import BackpropResult
 from backproof.diagnosis.candidate import JOIN
+from benchmarks import optimizer_faults, two_run_faults
 from benchmarks.random_steps import Case
 from tests.faults import FAULTS
+from tests.faults.listed import NOT_PLANTED
 from tests.faults.planted import Planted, arrays, before, said
 
 NONE = "unexplained"
@@ -157,16 +161,23 @@ def in_one_equation(seed: int, count: int) -> tuple[int, int]:
 
 
 def table(found: list[Row], seed: int, pairs: int) -> Iterator[str]:
-    """The page."""
+    """The mistakes in a step."""
     yield "# Planted faults\n"
     yield (
-        f"Made by `python -m benchmarks.faults --seed {seed}`. Each mistake is planted in correct random NumPy steps "
-        "(rows, columns, weights as PyTorch holds them, float32 and float64, every convention), once with everything "
-        "said and once with nothing. *Right equation*: it fails, and no other does. *Named*: the right name comes "
-        "first, or is among those that the data cannot tell from it. *Convention*: with nothing said, the arrays are "
-        "explained as well by another convention or activation (as few equations fail, with as few fitted constants, "
-        "as when everything is said); not counted. What is named as harmless in a note, and gives no alarm, counts as "
-        "detected (a derivative at a kink, an ε that changes the loss by at most a thousandth).\n"
+        f"Made by `python -m benchmarks.faults --seed {seed}`, with the ids of a list of mistakes that people make: F "
+        "forward, L loss, O output delta, H hidden delta, W and B gradients, U update, P precision, S frameworks, "
+        "D data, I initialisation, R randomness. [In a step](#in-a-step), [in an optimizer](#in-an-optimizer), "
+        "[in one of two runs](#in-one-of-two-runs), [not planted](#not-planted).\n"
+    )
+    yield "## In a step\n"
+    yield (
+        "Each mistake is planted in correct random NumPy steps (rows, columns, weights as PyTorch holds them, float32 "
+        "and float64, every convention), once with everything said and once with nothing. *Right equation*: it fails, "
+        "and no other does. *Named*: the right name comes first, or is among those that the data cannot tell from it. "
+        "*Convention*: with nothing said, the arrays are explained as well by another convention or activation (as few "
+        "equations fail, with as few fitted constants, as when everything is said); not counted. What is named as "
+        "harmless in a note, and gives no alarm, counts as detected (a derivative at a kink, an ε that changes the "
+        "loss by at most a thousandth).\n"
     )
     yield "| id | mistake | cases | convention | detected | right equation | named | name |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -192,6 +203,24 @@ def table(found: list[Row], seed: int, pairs: int) -> Iterator[str]:
     yield f"- A mistake and a wrong constant in one equation: {named} of {tried} with both named."
 
 
+def not_planted() -> Iterator[str]:
+    """A line for each reason."""
+    ids: dict[str, list[str]] = {}
+    for name, why in NOT_PLANTED.items():
+        ids.setdefault(why, []).append(name)
+    yield from (f"- **{', '.join(names)}**: {why}." for why, names in ids.items())
+
+
+def page(seed: int, seeds: int, pairs: int) -> Iterator[str]:
+    """All of it."""
+    yield from table(list(rows(seed, seeds)), seed, pairs)
+    yield ""
+    yield from optimizer_faults.table(seed, seeds)
+    yield from two_run_faults.table(seed, seeds)
+    yield "## Not planted\n"
+    yield from not_planted()
+
+
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -200,7 +229,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--output", type=Path, default=Path("docs/faults.md"))
     options = parser.parse_args()
-    lines = list(table(list(rows(options.seed, options.seeds)), options.seed, options.pairs))
+    lines = list(page(options.seed, options.seeds, options.pairs))
     options.output.write_text("\n".join(lines) + "\n")
 
 

@@ -77,7 +77,8 @@ def test_a_state_that_is_not_carried_breaks_the_run(name):
             judge.consume(Step(step.index, None, tensors))
         told = [finding.message for finding in judge.findings if finding.kind == "continuity"]
         left = "an optimizer's first state" if step_of == 0 else "step 0"
-        assert told == [f"{state} at the start of step {step_of} is not what {left} left"]
+        why = "" if step_of else ": it is 0.001 throughout and not 0 [state-not-zero]"
+        assert told == [f"{state} at the start of step {step_of} is not what {left} left{why}"]
 
 
 @pytest.mark.parametrize("name", STATEFUL)

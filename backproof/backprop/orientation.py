@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproof.errors import BackproofError
+from backproof.training import too_narrow
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -193,7 +194,8 @@ def labels(orientation: Orientation, Y: Array, dtype: np.dtype[Any]) -> tuple[Ar
     elif Y.shape == (m, n):
         array = Y.T
     else:
-        raise BackproofError(f"Y has shape {Y.shape}; needed are {n} x {m}, {m} x {n}, or {m} class numbers")
+        why = too_narrow(Y if Y.shape[-1:] == (m,) else Y.T, n, m)
+        raise BackproofError(f"Y has shape {Y.shape}; needed are {n} x {m}, {m} x {n}, or {m} class numbers{why}")
     array = array.astype(dtype) if array.dtype.kind in "iub" else array
     if not ((array == 0) | (array == 1)).all():
         return array, "real"

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backproof.diagnosis import Explanation
+from backproof.diagnosis.explanation import equals
 from backproof.evidence import Json, significant
 from backproof.report.tables import element, number, percent, plain, precise
 from backproof.verdict import Verdict
-
-ALSO = 3
-"""Further explanations that are printed beside the best one."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +177,8 @@ class BackpropResult:
         best = failure.explanations[0]
         yield f"   because: {best.sentence}  [{best.name}]"
         yield f"   assumed, it leaves {percent(best.left)} of what rounding may leave"
-        equal = [e for e in failure.explanations[1:] if e.assumed == best.assumed]
-        if equal:
-            names = "; ".join(e.sentence for e in equal[:ALSO])
-            yield f"   the data cannot tell it from: {names}"
+        if equal := equals(failure.explanations):
+            yield f"   the data cannot tell it from: {equal}"
 
     def to_json(self) -> str:
         """The same facts as JSON text, keys sorted."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.diagnosis import accumulated
+from backproof.diagnosis import accumulated, numeric_gradient
 from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
 from backproof.diagnosis.weight_gradient import deltas, divided_by, samples
 
@@ -26,6 +26,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
         text = f"{case.target} is made of the weight gradient: the sum of dW{n} over its inputs"
         yield Candidate("from-weight-gradient", text, dW.sum(axis=1, keepdims=True))
     yield from accumulated.candidates(case, case.exact)
+    yield from numeric_gradient.candidates(case)
     yield Candidate("zero", f"{case.target} is zero", np.zeros_like(case.exact))
     yield Candidate("absolute", f"{case.target} lost its signs", np.abs(case.exact))
     sizes = np.abs(case[f"dZ{n}"]).sum(axis=1, keepdims=True) / divided_by(case)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+ALSO = 3
+"""Of the explanations that no data can tell from the best, how many are told."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,16 @@ class Explanation:
             "assumed": self.assumed, "numbers": {key: float(f"{value:.6g}") for key, value in self.numbers.items()},
             "harmless": self.harmless,
         }  # fmt: skip
+
+
+def equals(explanations: Sequence[Explanation]) -> str:
+    """What the data cannot tell from the best explanation, in words; empty where it stands alone."""
+    best, *others = explanations
+    return "; ".join([str(other) for other in others if other.assumed == best.assumed][:ALSO])
+
+
+def because(explanations: Sequence[Explanation], message: str) -> str:
+    """The best explanation with what was found in brackets, and what the data cannot tell it from."""
+    equal = equals(explanations)
+    also = f"; the data cannot tell it from: {equal}" if equal else ""
+    return f"{explanations[0]} ({message}{also})"

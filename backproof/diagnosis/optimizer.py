@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import overwritten
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import ratio, written
 from backproof.optimizer import Optimizer, is_state
@@ -68,12 +69,19 @@ def _of_velocity(case: Case, v: Array, g: Array) -> Iterator[Candidate]:
         yield Candidate(
             "learning-rate-inside", f"the learning rate is inside the velocity: {text}", mu * v + sign * alpha * g
         )
+    share = ratio(case.recorded - mu * v, g)
+    short = written(share * (1 - CLOSE), share * (1 + CLOSE)) if share is not None and 0 < share < 1 else None
+    if short is not None:
+        text = f"the gradient is dampened: μ·v + {short:g}·g (dampening {1 - short:g})"
+        yield Candidate("momentum-dampened", text, mu * v + short * g, free=1, numbers={"dampening": 1 - short})
 
 
 def _of_moment(case: Case, kind: str, old: Array, g: Array) -> Iterator[Candidate]:
     optimizer, t = case.context.optimizer, case.context.t
     keep = optimizer.betas[0] if kind == "m" else optimizer.second
     yield Candidate("moment-not-averaged", f"the factor 1 − β is missing: {keep:g}·{kind} + g", keep * old + g)
+    if kind == "s":
+        yield Candidate("squares-summed", "the squares are summed and not averaged: s + g², as of Adagrad", old + g)
     text = f"the bias correction is written back into {kind}"
     yield Candidate("bias-correction-written-back", text, case.exact / (1 - keep**t))
     if kind == "s":
@@ -108,7 +116,7 @@ def _of_parameter(case: Case) -> Iterator[Candidate]:
     name, alpha = case.target.removesuffix("_next"), case.context.step_size
     W = case.cut(case[name])
     step = W - case.exact
-    yield Candidate("not-updated", f"{name} is not updated", W)
+    yield overwritten.unchanged(case, name, W)
     yield Candidate("sign", "the step has the wrong sign", W + step)
     if alpha:
         yield Candidate("learning-rate-missing", "the learning rate is missing", W - step / alpha)
@@ -163,6 +171,7 @@ def _of_root(case: Case, name: str, W: Array, g: Array) -> Iterator[Candidate]:
         )
         text = "ε is added before the bias correction (Kingma and Ba's ε̂, as in TensorFlow)"
         yield Candidate("epsilon-before-correction", text, after((np.sqrt(s) + optimizer.epsilon) / np.sqrt(c2)))
+        yield from _amsgrad(case, name, s, after)
     yield from ((Candidate(key, text, after(divisor))) for key, text, divisor in _epsilons(optimizer, s / c2))
     yield Candidate("root-missing", "the square root is missing", after(s / c2 + optimizer.epsilon))
     old = case.cut(case[f"s{name}"])
@@ -170,6 +179,19 @@ def _of_root(case: Case, name: str, W: Array, g: Array) -> Iterator[Candidate]:
     yield Candidate(
         "state-before-update", "the state is that before the step", after(_root(optimizer, old / c2), before)
     )
+
+
+def _amsgrad(case: Case, name: str, s: Array, after: Callable[[Array], Array]) -> Iterator[Candidate]:
+    """The largest s of this step and the one before, which of the second step is the largest of all."""
+    optimizer, t = case.context.optimizer, case.context.t
+    if t == 1:
+        return
+    old, (_, before), (_, now) = case.cut(case[f"s{name}"]), optimizer.corrections(t - 1), optimizer.corrections(t)
+    text = "the root is of the largest s so far and not of s: AMSGrad, its maximum taken"
+    largest = _root(optimizer, np.maximum(s, old) / now)
+    yield Candidate("amsgrad", f"{text} before the bias correction, as in PyTorch", after(largest))
+    largest = _root(optimizer, np.maximum(s / now, old / before))
+    yield Candidate("amsgrad", f"{text} after the bias correction, as in optax", after(largest))
 
 
 def _epsilons(optimizer: Optimizer, s: Array) -> Iterator[tuple[str, str, Array]]:

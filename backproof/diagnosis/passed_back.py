@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import overwritten
 from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
 from backproof.diagnosis.functions import derivatives
 
@@ -20,8 +21,10 @@ def candidates(case: Case) -> Iterator[Candidate]:
     applied = [Part("", "", ones), *_applied(case)]
     weights = list(_weights(case))
     yield from crossed(lambda W, dZ, g: (W.T @ dZ) * g, weights, deltas, applied, most=case.most)
+    yield from overwritten.candidates(case, case[f"dZ{case.layer + 1}"], f"W{case.layer + 1}")
     for kind, array in case.quantities("dZ", "dA"):
-        if case.fits(array) and kind != f"dA{case.layer}":
+        # Its own dZ is made of it: after the identity they are the same.
+        if case.fits(array) and kind not in (f"dA{case.layer}", f"dZ{case.layer}"):
             yield Candidate("delta-copied", f"{case.target} is {kind}: the weights are missing", array)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import overwritten
 from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
 from backproof.diagnosis.constants import ratio, recognised
 from backproof.diagnosis.functions import activations, softmax
@@ -23,6 +24,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     weights, inputs, biases = _weights(case), list(_inputs(case)), list(_biases(case))
     yield from crossed(lambda W, A, b: W @ A + b, weights, inputs, biases, most=case.most)
     yield from _updated(case)
+    yield from overwritten.candidates(case, case[case.below], f"W{case.layer}", f"b{case.layer}")
     product = case[f"W{case.layer}"] @ case[case.below]
     yield from _scaled(case, product, biases)
     yield from _overwritten(case)

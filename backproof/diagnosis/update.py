@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproof.diagnosis import overwritten
 from backproof.diagnosis.candidate import Candidate, Case
 from backproof.diagnosis.constants import combination, ratio, recognise
 from backproof.equations import Elementwise
@@ -19,7 +20,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     """Of plain gradient descent."""
     name = case.target.removesuffix("_next")
     W, dW, alpha = (case.cut(case[name]), case.cut(case[f"d{name}"]), case.context.step_size)
-    yield Candidate("not-updated", f"{name} is not updated", W)
+    yield overwritten.unchanged(case, name, W)
     if isinstance(case.equation.rule, Elementwise) and case.equation.rule.formula == "decayed_descent":
         text = f"the weight decay is missing: {name} − α·d{name} (λ = {case.context.weight_decay:.6g})"
         yield Candidate("weight-decay-missing", text, W - alpha * dW)

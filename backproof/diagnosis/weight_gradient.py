@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backproof.diagnosis import accumulated
+from backproof.diagnosis import accumulated, numeric_gradient
 from backproof.diagnosis.candidate import Candidate, Case, Part, crossed
 from backproof.equations import Product
 
@@ -25,6 +25,7 @@ def candidates(case: Case) -> Iterator[Candidate]:
     decay = case.context.weight_decay
     right = case.exact - decay * case.cut(case[f"W{case.layer}"]) if decay else case.exact
     yield from accumulated.candidates(case, right)
+    yield from numeric_gradient.candidates(case)
 
 
 def _gradient(case: Case) -> Any:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from backproof.agreement import BUG, DISTURBANCES, FLOOR, MULTIPLE
 from backproof.check import Check
+from backproof.diagnosis.explanation import because
 from backproof.disturbance import DisturbedRun
 from backproof.equation_check import EquationChecker, StepChecks
 from backproof.flips import Flips
@@ -189,7 +190,7 @@ def _not_finite(step: Step) -> Flaw | None:
 
 
 def _words(check: Check) -> str:
-    return f"{check.explanations[0]} ({check.message})" if check.explanations else check.message
+    return because(check.explanations, check.message) if check.explanations else check.message
 
 
 def _largest(result: StepChecks) -> float:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.faults.planted import Planted, classes, deep
+from benchmarks.random_steps import forward
+from tests.faults.planted import Planted, classes, deep, mean
 
 
 def _wide(case):
@@ -38,6 +39,33 @@ def _far(case, q):
     q[f"W{case.depth}"] *= np.asarray(1e5 if case.dtype == "float64" else 1e4, case.dtype)
 
 
+def _loss(case, q, name, array):
+    """Of an array in the place of W1, say, in columns."""
+    q = {**q, name: array}
+    forward(replace(case, rows=False, torch_like=False), q, {})
+    return q["loss"]
+
+
+def numeric(step, sides, name="W1"):
+    """``(f(W + step) - f(W))/step`` for each weight, or ``(f(W + step) - f(W - step))/(2 step)``."""
+
+    def gradient(case, q, right):
+        found = np.zeros_like(right)
+        for at in np.ndindex(right.shape):
+            up, down = q[name].copy(), q[name].copy()
+            up[at] += step
+            down[at] -= step if sides == 2 else 0
+            found[at] = (_loss(case, q, name, up) - _loss(case, q, name, down)) / (sides * step)
+        return found
+
+    return gradient
+
+
+def _averaged(case):
+    """A numeric gradient is that of the loss."""
+    return mean(_wide(case))
+
+
 def _unshifted(case, q, right):
     E = np.exp(q[f"Z{case.depth}"])
     return E / E.sum(axis=0)
@@ -51,5 +79,7 @@ FAULTS = [
     Planted("P5", "bfloat16 operands", "Z1", _coarse(8), ("low-precision-operands",), _narrow),
     Planted("P5b", "TF32 operands", "Z1", _coarse(11), ("low-precision-operands",), _narrow),
     Planted("P5c", "bfloat16 results", "dA1", lambda c, q, r: _cut(r, 8), ("low-precision-result",), _narrow),
+    Planted("P7", "numeric gradient, tiny step", "dW1", numeric(1e-10, 1), ("numeric-gradient",), _averaged),
+    Planted("P9", "numeric gradient, one-sided", "dW1", numeric(1e-5, 1), ("numeric-gradient",), _averaged),
     Planted("P11", "exp overflow", "A{L}", _unshifted, ("exp-overflow",), classes, _far),
 ]  # fmt: skip
