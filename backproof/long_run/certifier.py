@@ -72,7 +72,7 @@ class Certifier:
         screen = Screen(network, dtype, training.seed) if mode == "sketch" else None
         self._checker = None if mode == "none" else EquationChecker(network, dtype, screen)
         self._training, self._every = training, every
-        self._continuity = Continuity(training.parameters)
+        self._continuity = Continuity(training.start)
         self._disturbed = [DisturbedRun(training, seed) for seed in DISTURBANCES]
         self.steps = 0
         self.certified = 0
