@@ -87,6 +87,9 @@ def train_together(
                 if recordings is not None
             }
             _all_steps(found, streams, writers, free, progress)
+            for writer in writers.values():
+                if writer.steps < len(training.batches):
+                    writer.cut_short()
     except (KeyboardInterrupt, BackproofError) as error:
         if not any(run.steps for run in found.runs.values()):
             raise
