@@ -78,6 +78,8 @@ class Certifier:
         self.certified = 0
         self.unchecked = 0
         self.dense: dict[str, int] = {}
+        self.equations = 0
+        self.vacuous: dict[str, int] = {}
         self.findings: list[Finding] = []
         self.found = 0
         self.verdict = Verdict.ROUNDING
@@ -120,10 +122,14 @@ class Certifier:
         for flaw in result.flaws:
             if flaw.kind not in NON_FINITE:
                 self._find(step.index, flaw.quantity, Verdict.BUG, flaw.message)
+        self.equations += len(result.sketched) + len(result.checks)
         for check in result.checks:
-            self.dense[check.equation.target] = self.dense.get(check.equation.target, 0) + 1
+            target = check.equation.target
+            self.dense[target] = self.dense.get(target, 0) + 1
             if check.verdict is not Verdict.ROUNDING:
-                self._find(step.index, check.equation.target, check.verdict, _words(check))
+                self._find(step.index, target, check.verdict, _words(check))
+            elif check.vacuous >= check.residuals.elements:
+                self.vacuous[target] = self.vacuous.get(target, 0) + 1
         self.worst.append(_largest(result))
 
     def _compare(self, step: Step, free: FreeStep) -> None:
