@@ -51,7 +51,7 @@ class Training:
         seed: what the parameters were drawn from.
         data: the name of the data set.
         state: what the optimizer has kept before the first batch; empty where it starts from zeros.
-        first: index of the first batch's step in the run. Only the reference is asked to start later than at 0.
+        first: index of the first batch's step in the run: a training may go on where another one ended.
 
     Raises:
         BackproofError: for no samples or steps, and for arrays whose shapes, labels or dtype of Y do not fit.
