@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -61,7 +61,7 @@ class Training:
     parameters: Mapping[str, Array]
     X: Array
     Y: Array
-    batches: tuple[Array | None, ...]
+    batches: Sequence[Array | None]
     seed: int = 0
     data: str = ""
     state: Mapping[str, Array] = field(default_factory=dict)
