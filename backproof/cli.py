@@ -138,9 +138,13 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="implementations or variants; 'all' for all of both; default: every configured implementation",
     )
-    verify.add_argument("--output", type=Path, metavar="DIR", help="default: reports/ beside pyproject.toml")
+    verify.add_argument("--output", type=_path, metavar="DIR", help="default: reports/ beside pyproject.toml")
     verify.add_argument(
-        "--recordings", nargs="+", type=Path, metavar="DIR", help="judge what 'record' left in DIR, instead of training"
+        "--recordings",
+        nargs="+",
+        type=_path,
+        metavar="DIR",
+        help="judge what 'record' left in DIR, instead of training",
     )
     verify.add_argument("--keep-recordings", action="store_true", help="also write every step to DIR/recordings")
 
@@ -149,12 +153,12 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--implementation", required=True, metavar="NAME", help="the one that trains, or its variant")
     _settings(record)
     record.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="several networks get a folder each in it"
+        "--output", type=_path, required=True, metavar="DIR", help="several networks get a folder each in it"
     )
     record.add_argument("--overwrite", action="store_true", help="replace a recording that DIR holds already")
 
     check = add("check", "judge recordings by their own equations")
-    check.add_argument("recording", nargs="+", type=Path, metavar="RECORDING", help="a folder that 'record' wrote")
+    check.add_argument("recording", nargs="+", type=_path, metavar="RECORDING", help="a folder that 'record' wrote")
     check.add_argument(
         "--partial", action="store_true", help="accept an interrupted recording, up to its last whole step"
     )
@@ -164,36 +168,43 @@ def parser() -> argparse.ArgumentParser:
     )
 
     compare = add("compare", "judge two recordings of the same training, and how far apart they are")
-    compare.add_argument("first", type=Path, metavar="A")
-    compare.add_argument("second", type=Path, metavar="B")
+    compare.add_argument("first", type=_path, metavar="A")
+    compare.add_argument("second", type=_path, metavar="B")
 
     _trace(add("trace", "run a training script unchanged, pick up the arrays of its steps, and judge them"))
 
     _train(add("train", "train in several implementations at once, certify every step, and let go of it"))
 
     report = add("report", "render the reports from the evidence that 'verify' left, running nothing")
-    report.add_argument("--output", type=Path, metavar="DIR", help="default: reports/")
+    report.add_argument("--output", type=_path, metavar="DIR", help="default: reports/")
     report.add_argument("--html", action="store_true", help="as pages for a browser, in DIR/html")
     report.add_argument("--single-file", action="store_true", help="with --html: one file, DIR/report.html")
 
     diff = add("diff", "two runs side by side: what moved, by how many ULPs, where first; nothing is judged")
-    diff.add_argument("old", type=Path, metavar="OLD", help="a recording, or the folder or summary.json of a verify")
-    diff.add_argument("new", type=Path, metavar="NEW", help="another of the same kind")
+    diff.add_argument("old", type=_path, metavar="OLD", help="a recording, or the folder or summary.json of a verify")
+    diff.add_argument("new", type=_path, metavar="NEW", help="another of the same kind")
 
     _gate(add("gate", "hold what 'verify' left against a baseline, and fail where it got worse"))
     return top
 
 
+def _path(text: str) -> Path:
+    """A path that somebody typed; ``Path("")`` would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no path; '.' is the current folder")
+    return Path(text)
+
+
 def _gate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "summary", nargs="?", type=Path, metavar="SUMMARY", help="default: reports/summary.json beside pyproject.toml"
+        "summary", nargs="?", type=_path, metavar="SUMMARY", help="default: reports/summary.json beside pyproject.toml"
     )
-    command.add_argument("--baseline", type=Path, metavar="FILE", help="default: reports/baseline.json, there too")
+    command.add_argument("--baseline", type=_path, metavar="FILE", help="default: reports/baseline.json, there too")
     command.add_argument("--update-baseline", action="store_true", help="accept SUMMARY, and show what that accepts")
     command.add_argument("--reason", metavar="TEXT", help="why; kept in the baseline, with the date")
-    command.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, a case for each layer of a run")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write what changed as JSON")
-    command.add_argument("--markdown", type=Path, metavar="FILE", help="write what changed as Markdown, under 1 MiB")
+    command.add_argument("--junit", type=_path, metavar="FILE", help="write JUnit XML, a case for each layer of a run")
+    command.add_argument("--json", type=_path, metavar="FILE", help="write what changed as JSON")
+    command.add_argument("--markdown", type=_path, metavar="FILE", help="write what changed as Markdown, under 1 MiB")
     command.add_argument(
         "--github", action="store_true", help="print annotations, and add the Markdown to $GITHUB_STEP_SUMMARY"
     )
@@ -215,14 +226,14 @@ def _train(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--check-every", type=int, default=1, metavar="N", help="check every Nth step; default: 1")
     command.add_argument("--no-replicas", action="store_true", help="neither float64 run nor replicas: equations only")
-    command.add_argument("--output", type=Path, metavar="DIR", help="write the trajectory there; default: nowhere")
-    command.add_argument("--recordings", type=Path, metavar="DIR", help="write every step there; default: nowhere")
+    command.add_argument("--output", type=_path, metavar="DIR", help="write the trajectory there; default: nowhere")
+    command.add_argument("--recordings", type=_path, metavar="DIR", help="write every step there; default: nowhere")
 
 
 def _trace(command: argparse.ArgumentParser) -> None:
     command.add_argument("--steps", type=int, default=3, metavar="N", help="stop after N complete steps; default: 3")
     command.add_argument("--names", metavar="THEIRS=KEY,...", help="what names mean: self.h=A1,grads=dW1")
-    command.add_argument("--mapping", type=Path, metavar="FILE", help="the same pairs in a TOML or JSON file")
+    command.add_argument("--mapping", type=_path, metavar="FILE", help="the same pairs in a TOML or JSON file")
     command.add_argument("--activations", metavar="NAME,...", help="relu,softmax; default: inferred")
     command.add_argument("--loss", metavar="NAME", help="cross_entropy, ...; default: inferred")
     command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: as found in the script")
@@ -230,8 +241,8 @@ def _trace(command: argparse.ArgumentParser) -> None:
     command.add_argument("--show-output", action="store_true", help="let the script print; default: no")
     command.add_argument("--hide-output", dest="show_output", action="store_false", help="the default")
     command.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="for the script; default: 60")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write what was found and the results to FILE")
-    command.add_argument("script", type=Path, metavar="SCRIPT", help="the Python script; it is run")
+    command.add_argument("--json", type=_path, metavar="FILE", help="write what was found and the results to FILE")
+    command.add_argument("script", type=_path, metavar="SCRIPT", help="the Python script; it is run")
     command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the script's own arguments")
 
 

@@ -26,6 +26,7 @@ from backproof.rounding import BUDGET, Format, format_of
 from backproof.sketch import Screen
 from backproof.structure import Flaw, flaws, sound
 from backproof.training import Step
+from backproof.vacuous import Vacuity
 from backproof.verdict import Verdict
 from backproof.yardstick import Yardstick
 
@@ -58,7 +59,7 @@ class EquationChecker:
     Args:
         network: the specification.
         dtype: the run's format.
-        screen: what passes it is not judged densely.
+        screen: what passes it is not judged densely, unless it holds nothing but zeros.
     """
 
     def __init__(self, network: Network, dtype: np.dtype[Any], screen: Screen | None = None) -> None:
@@ -66,6 +67,7 @@ class EquationChecker:
         self._screen = screen
         self._dtype = np.dtype(dtype)
         self._format = format_of(self._dtype)
+        self._vacuity = Vacuity(self._format)
         self._equations = equations(network)
         self._operands: Operands | None = None
         self._explained: set[str] = set()
@@ -98,7 +100,9 @@ class EquationChecker:
         if self._screen is None or not sound(self._network, step.tensors, m, self._dtype):
             return {}
         with single_threaded_blas(), np.errstate(all="ignore"):
-            return self._screen.passed(operands, context)
+            passed = self._screen.passed(operands, context)
+        # Zeros pass every sketch; whether anything could have been wrong with them is the dense check's to say.
+        return {t: used for t, used in passed.items() if not self._vacuity.suspected(t, operands.recorded(t))}
 
     def _diagnosed(self, check: Check, operands: Operands, context: Context) -> Check:
         """Name the mistake, the first time that an equation fails; a healthy run pays nothing."""

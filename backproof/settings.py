@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from backproof.files import know_bfloat16
 from backproof.network import Network
 from backproof.optimizer import Optimizer
 from backproof.rounding import format_of, rounded
+from backproof.shuffled import Shuffled
 from backproof.training import Array, Reference, Training
 
 MOST_STEPS = 10_000_000
@@ -99,7 +101,7 @@ def prepare(network: Network, dataset: data.Dataset, settings: Settings, referen
     return Training(network, parameters, X, Y, batches(X.shape[1], settings), settings.seed, dataset.name)
 
 
-def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
+def batches(samples: int, settings: Settings) -> Sequence[Array | None]:
     """Indices of the samples of each step: all of them, or shuffled mini-batches, a last partial one included.
 
     Raises:
@@ -110,10 +112,4 @@ def batches(samples: int, settings: Settings) -> tuple[Array | None, ...]:
         return (None,) * settings.steps
     if size > samples:
         raise BackproofError(f"--batch-size {size} is above the {samples} samples there are")
-    generator = np.random.default_rng(settings.seed)
-    drawn: list[Array | None] = []
-    while len(drawn) < settings.steps:
-        order = generator.permutation(samples)
-        order.flags.writeable = False  # every implementation is given these very arrays
-        drawn += [order[start : start + size] for start in range(0, samples, size)]
-    return tuple(drawn[: settings.steps])
+    return Shuffled(samples, size, settings.steps, settings.seed)

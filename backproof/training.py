@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -51,7 +51,7 @@ class Training:
         seed: what the parameters were drawn from.
         data: the name of the data set.
         state: what the optimizer has kept before the first batch; empty where it starts from zeros.
-        first: index of the first batch's step in the run. Only the reference is asked to start later than at 0.
+        first: index of the first batch's step in the run: a training may go on where another one ended.
 
     Raises:
         BackproofError: for no samples or steps, and for arrays whose shapes, labels or dtype of Y do not fit.
@@ -61,7 +61,7 @@ class Training:
     parameters: Mapping[str, Array]
     X: Array
     Y: Array
-    batches: tuple[Array | None, ...]
+    batches: Sequence[Array | None]
     seed: int = 0
     data: str = ""
     state: Mapping[str, Array] = field(default_factory=dict)

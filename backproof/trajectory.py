@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from backproof.diagnosis.overwritten import NAME as OVERWRITTEN
 from backproof.optimizer import is_state
 from backproof.parallel import BLOCK, single_threaded_blas
-from backproof.replicas import Replicas, first
+from backproof.replicas import REPLICAS, Replicas, first
 from backproof.training import Step, Training
 
 Array = NDArray[Any]
@@ -96,7 +96,7 @@ def free_run(replicas: Replicas, kinks: bool = False) -> Iterator[FreeStep]:
     """
     reference, layers = replicas.reference, replicas.training.network.kinked if kinks else ()
     initial, after = replicas.truth.parameters, replicas.truth.start
-    own = [replicas.training.start for _ in replicas.permutations]
+    own = [replicas.training.start for _ in REPLICAS]
     for number, batch in enumerate(replicas.training.batches):
         here = replicas.of_batch(batch)
         with _threads(here.training):

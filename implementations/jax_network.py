@@ -11,7 +11,7 @@ the loss with respect to that zero is ``dZ``; the same with ``A`` and ``dA``. On
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ from backproof.network import Network
 from backproof.training import Array, Parameters, Step, Training
 from backproof.variants import one_of
 from implementations.jax_layers import LAYERS, dense
-from implementations.jax_optimizers import kept, transformation
+from implementations.jax_optimizers import kept, resumed, transformation
 from implementations.jax_threads import limit_threads, threads
 
 __all__ = [
@@ -170,15 +170,17 @@ def _canonical(array: jax.Array) -> Array:
     return view[:, None] if view.ndim == 1 else view.T
 
 
-def _initial(training: Training) -> Arrays:
-    return {
-        name: jnp.array(array.T if name.startswith("W") else array[:, 0]) for name, array in training.parameters.items()
-    }
+def _native(arrays: Mapping[str, Array]) -> Arrays:
+    """Weights in x out and biases, and what an optimizer keeps of them."""
+    return {name: jnp.array(array.T if "W" in name else array[:, 0]) for name, array in arrays.items()}
 
 
 def _start(training: Training) -> tuple[Arrays, Any]:
-    parameters = _initial(training)
-    return parameters, transformation(training.network, 0.0).init(parameters)  # the rate is no part of the state
+    network, parameters = training.network, _native(training.parameters)
+    state = transformation(network, 0.0).init(parameters)  # the rate is no part of the state
+    if training.first or training.state:
+        state = resumed(network, state, _native(training.start), training.first)
+    return parameters, state
 
 
 def _rate(training: Training, m: int, index: int) -> jax.Array:
@@ -198,7 +200,7 @@ def _data(training: Training, samples: Array | None) -> tuple[jax.Array, jax.Arr
 
 def _batches(training: Training) -> Iterator[tuple[int, Array | None, jax.Array, jax.Array]]:
     whole: tuple[jax.Array, jax.Array] | None = None
-    for index, samples in enumerate(training.batches):
+    for index, samples in enumerate(training.batches, training.first):
         if samples is None:
             whole = whole or _data(training, None)
             yield index, None, *whole
@@ -263,7 +265,7 @@ def train(training: Training, layer: Layer = dense, jit: bool = True) -> Paramet
 
 def versions() -> dict[str, str]:
     """The libraries that compute."""
-    return {name: version(name) for name in ("jax", "jaxlib")}
+    return {name: version(name) for name in ("jax", "jaxlib", "optax")}
 
 
 def device() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from backproof.network import Network
@@ -32,6 +33,17 @@ def transformation(network: Network, alpha: Any) -> optax.GradientTransformation
     else:
         found = optax.adam(alpha, *said.betas, outside, inside)
     return optax.chain(optax.add_decayed_weights(said.coupled), found) if said.coupled else found
+
+
+def resumed(network: Network, state: Any, start: Mapping[str, jax.Array], steps: int) -> Any:
+    """optax's state with what ``steps`` steps have left, by the suite's names, in the place of its first one."""
+    parameters = network.parameter_shapes()
+    values: dict[str, Any] = {}
+    for kind in {name[0] for name in network.optimizer.state("")}:
+        values[KEPT[kind]] = {name: start[f"{kind}{name}"] for name in parameters}
+    if network.optimizer.name in ("adam", "adamw"):
+        values["count"] = jnp.asarray(steps, jnp.int32)
+    return optax.tree.set(state, **values) if values else state
 
 
 def kept(network: Network, state: Any) -> dict[str, jax.Array]:

@@ -23,7 +23,7 @@ from backproof.variants import one_of
 from implementations.torch_gradients import Differentiate, backward, compiled, functional
 from implementations.torch_layers import LAYERS, view
 from implementations.torch_layers import tensor as _tensor
-from implementations.torch_optimizers import kept, optimizer_of
+from implementations.torch_optimizers import kept, optimizer_of, resume
 
 __all__ = ["DenseNetwork", "device", "limit_threads", "loss", "record", "threads", "train", "variant", "versions"]
 
@@ -125,7 +125,7 @@ def _data(training: Training) -> tuple[Tensor, Tensor]:
 
 def _batches(training: Training) -> Iterator[tuple[int, Array | None, Tensor, Tensor]]:
     X, Y = _data(training)
-    for index, samples in enumerate(training.batches):
+    for index, samples in enumerate(training.batches, training.first):
         if samples is None:
             yield index, None, X, Y
         else:
@@ -134,8 +134,14 @@ def _batches(training: Training) -> Iterator[tuple[int, Array | None, Tensor, Te
 
 
 def _start(training: Training, layer: str) -> tuple[DenseNetwork, torch.optim.Optimizer]:
-    model = DenseNetwork(training.network, training.parameters, layer)
-    return model, optimizer_of(training.network, model.parameters())
+    network = training.network
+    model = DenseNetwork(network, training.parameters, layer)
+    optimizer = optimizer_of(network, model.parameters())
+    if training.first or training.state:
+        named, start = _named_parameters(model), training.start
+        state = {name: _tensor(start[name]).reshape(named[name[1:]].shape) for name in network.state_shapes()}
+        resume(network, optimizer, named, state, training.first)
+    return model, optimizer
 
 
 def _descend(model: DenseNetwork, optimizer: torch.optim.Optimizer, m: int, index: int) -> None:

@@ -6,7 +6,7 @@ optax 0.9) and its ε, which PyTorch adds to the root and optax, by default, ins
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +40,26 @@ def optimizer_of(network: Network, parameters: Iterable[nn.Parameter]) -> torch.
     return kind(parameters, rate, said.betas, said.epsilon, said.decoupled or said.coupled)
 
 
+def resume(
+    network: Network, optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter],
+    state: Mapping[str, Tensor], steps: int,
+) -> None:  # fmt: skip
+    """Put the state that ``steps`` steps have left, by the suite's names, in the place of an optimizer's first one."""
+    for name, parameter in named.items():
+        own = {_key(network, kind): state[kind] for kind in network.optimizer.state(name)}
+        if not isinstance(optimizer, torch.optim.SGD):
+            own["step"] = torch.tensor(float(steps))  # as torch.optim makes it: float32, on the CPU
+        optimizer.state[parameter] = own
+
+
+def _key(network: Network, kind: str) -> str:
+    return "square_avg" if network.optimizer.name == "rmsprop" else KEPT[kind[0]]
+
+
 def kept(network: Network, optimizer: torch.optim.Optimizer, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:
     """The state by the suite's names, read from ``optimizer.state``; zeros before it has any."""
     found = {}
     for name, parameter in named.items():
         for state in network.optimizer.state(name):
-            key = "square_avg" if network.optimizer.name == "rmsprop" else KEPT[state[0]]
-            found[state] = optimizer.state[parameter].get(key, torch.zeros_like(parameter))
+            found[state] = optimizer.state[parameter].get(_key(network, state), torch.zeros_like(parameter))
     return found

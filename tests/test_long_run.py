@@ -96,6 +96,24 @@ def test_an_error_in_the_step_after_continuity_is_found() -> None:
     assert str(first).startswith("step 5, parameters: W2 at the start of step 5")
 
 
+def test_what_an_optimizer_keeps_must_begin_where_it_ended() -> None:
+    """A velocity that was changed between two steps: every equation of either step holds."""
+
+    def moved(here: Training, honest: Iterator[Step]) -> Iterator[Step]:
+        network, start = here.network, here.start
+        for index, batch in enumerate(here.batches):
+            if index == 5:
+                start = {**start, "vW1": start["vW1"] * np.float32(1.001)}
+            (step,) = reference.record(here.at(index, start, batch))
+            yield step
+            start = {name: step.tensors[f"{name}_next"] for name in (*here.parameters, *network.state_shapes())}
+
+    here = long(replace(NETWORK, optimizer=Optimizer("momentum")), steps=8)
+    run = train_together(here, {"mine": fake(moved)}, None).runs["mine"]
+    assert run.certified == 7
+    assert [str(f) for f in run.findings] == ["step 5, parameters: vW1 at the start of step 5 is not what step 4 left"]
+
+
 def test_an_unstable_run_ends_certified_and_its_flips_are_named() -> None:
     """Learning rate 0.5 on digits: the distance grows a thousandfold in a step, with no bug anywhere."""
     sizes, activations = (784, 32, 16, 16, 10), ("relu", "relu", "relu", "softmax")

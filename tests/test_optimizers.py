@@ -12,6 +12,7 @@ from backproof.errors import BackproofError
 from backproof.network import Network
 from backproof.optimizer import KEYS, Optimizer
 from backproof.schedule import Schedule
+from backproof.training import fingerprint
 from backproof.verify import verify_network
 from benchmarks.optimizers import WAYS, numpy_steps, random_case
 from tests.cli_support import INSTALLED
@@ -146,6 +147,23 @@ def test_an_unrecorded_run_ends_in_the_same_bits(who, name):
     assert final.keys() == given.parameters.keys()
     for key, array in final.items():
         assert array.tobytes() == np.ascontiguousarray(last.tensors[f"{key}_next"]).tobytes(), key
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("who", INSTALLED)
+def test_a_run_that_goes_on_where_another_ended_is_the_whole_run(who, dtype, name):
+    """The state and the number of steps before it are a run's to be given; a schedule goes on with the latter."""
+    schedule = Schedule("step", every=2, factor=0.5)
+    network = replace(BY_NAME["two_layer"], optimizer=Optimizer(name), learning_rate=0.01, schedule=schedule)
+    whole, module = training(network, 30, batches=(None,) * 5, dtype=dtype), implementation(who)
+    steps = list(module.record(whole))
+    left = {key.removesuffix("_next"): array for key, array in steps[2].tensors.items() if key.endswith("_next")}
+    rest = replace(whole.at(3, left), batches=(None,) * 2)
+    for here, there in zip(module.record(rest), steps[3:], strict=True):
+        assert here.index == there.index and fingerprint(here.tensors) == fingerprint(there.tensors)
+    final, expected = module.train(rest), module.train(whole)
+    assert fingerprint(final) == fingerprint(expected)
 
 
 def test_torch_has_no_epsilon_inside():

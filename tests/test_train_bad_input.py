@@ -15,7 +15,7 @@ from backproof.cli import main
 from backproof.errors import BackproofError
 from backproof.long_run import report
 from backproof.long_run.together import train_together
-from backproof.recording import RecordingWriter
+from backproof.recording import Recording, RecordingWriter
 from backproof.training import Step, Training
 from backproof.verdict import Verdict
 from reference import network as reference
@@ -194,3 +194,58 @@ def test_a_folder_without_a_test_set_is_judged_on_what_was_trained_on(tmp_path: 
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"broken")
     assert main(["train", "two_layer", *SHORT, "--data", str(tmp_path)]) == 2
     assert not capsys.readouterr().out  # before the training, and not after it
+
+
+@pytest.mark.parametrize("option", ["--output", "--recordings"])
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: Any, capsys: Any, option: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "two_layer", *SHORT, option, ""])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1 and f"argument {option}: an empty name is no path" in said
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--epochs", "999999999"], "--epochs must be at most 9,765 of 1,024 steps each, not 999,999,999"),
+        (["--epochs", "0"], "--epochs must be at least 1, not 0"),
+        (["--steps", "999999999"], "--steps must be at most 10,000,000, not 999,999,999"),
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--epochs", "1", "--steps", "1"], "--epochs and --steps both say how long; give one of them"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, not 0"),
+        (["--batch-size", "-64"], "--batch-size must be at least 1, not -64"),
+        (["--batch-size", "1798"], "--batch-size 1798 is above the 1797 samples there are"),
+        (["--batch-size", "11", "--samples", "10"], "--batch-size 11 is above the 10 samples there are"),
+        (["--check-every", "0"], "--check-every must be at least 1, not 0"),
+        (["--learning-rate", "0"], "network 'two_layer': learning_rate must be positive, not 0.0"),
+        (["--learning-rate", "nan"], "network 'two_layer': learning_rate must be positive, not nan"),
+        (
+            ["--optimizer", "lion"],
+            "unknown optimizer 'lion'; choose from sgd, momentum, nesterov, adam, adamw, rmsprop",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line_that_names_what_was_typed(
+    capsys: Any, typed: list[str], said: str
+) -> None:
+    size = [] if "--batch-size" in typed else ["--samples", "1024", "--batch-size", "1"]
+    assert main(["train", "two_layer", "--implementation", "numpy", *size, *typed]) == 2
+    told = capsys.readouterr()
+    assert told.err == f"backproof: error: {said}\n" and not told.out
+
+
+def test_a_recording_that_a_divergence_cut_short_is_not_complete(tmp_path: Path) -> None:
+    here = long(replace(NETWORK, learning_rate=1e20), steps=30)
+    modules = dict.fromkeys(("one", "another"), reference)
+    found = train_together(here, modules, None, recordings=tmp_path / "all")
+    assert found.diverged and 0 < found.runs["one"].steps < 30
+    wild = changed(3, lambda t: t.update(W1_next=t["W1_next"] * np.float32(np.nan)))
+    apart = train_together(long(steps=10), {"mine": wild, "numpy": reference}, None, recordings=tmp_path / "one")
+    assert (apart.runs["mine"].steps, apart.runs["numpy"].steps) == (4, 7)
+    for folder in (*(tmp_path / "all").iterdir(), *(tmp_path / "one").iterdir()):
+        with pytest.raises(BackproofError, match="interrupted and is incomplete"):
+            Recording(folder)
+    train_together(long(steps=10), {"mine": reference}, None, recordings=tmp_path / "whole")
+    assert Recording(tmp_path / "whole" / "mine").steps_written == 10

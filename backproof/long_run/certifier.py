@@ -73,12 +73,14 @@ class Certifier:
         screen = Screen(network, dtype, training.seed) if mode == "sketch" else None
         self._checker = None if mode == "none" else EquationChecker(network, dtype, screen)
         self._training, self._every = training, every
-        self._continuity = Continuity(training.parameters)
+        self._continuity = Continuity(training.start)
         self._disturbed = [DisturbedRun(training, seed) for seed in DISTURBANCES]
         self.steps = 0
         self.certified = 0
         self.unchecked = 0
         self.dense: dict[str, int] = {}
+        self.equations = 0
+        self.vacuous: dict[str, int] = {}
         self.findings: list[Finding] = []
         self.found = 0
         self.verdict = Verdict.ROUNDING
@@ -121,10 +123,14 @@ class Certifier:
         for flaw in result.flaws:
             if flaw.kind not in NON_FINITE:
                 self._find(step.index, flaw.quantity, Verdict.BUG, flaw.message)
+        self.equations += len(result.sketched) + len(result.checks)
         for check in result.checks:
-            self.dense[check.equation.target] = self.dense.get(check.equation.target, 0) + 1
+            target = check.equation.target
+            self.dense[target] = self.dense.get(target, 0) + 1
             if check.verdict is not Verdict.ROUNDING:
-                self._find(step.index, check.equation.target, check.verdict, _words(check))
+                self._find(step.index, target, check.verdict, _words(check))
+            elif check.vacuous >= check.residuals.elements:
+                self.vacuous[target] = self.vacuous.get(target, 0) + 1
         self.worst.append(_largest(result))
 
     def _compare(self, step: Step, free: FreeStep) -> None:

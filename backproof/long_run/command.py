@@ -15,7 +15,7 @@ from backproof.long_run import report
 from backproof.long_run.together import LongRun, train_together
 from backproof.network import Network
 from backproof.progress import progress
-from backproof.settings import Settings, prepare
+from backproof.settings import MOST_STEPS, Settings, prepare
 from backproof.threads import limit
 from backproof.training import Array, Training
 from backproof.variants import in_formats
@@ -80,7 +80,11 @@ def _settings(options: argparse.Namespace, network: Network, dataset: data.Datas
         return settings(options.steps)
     a_step = settings(1).batch_size  # a value that cannot be is refused before anything is computed with it
     samples = data.count(dataset, network, options.samples)
-    return settings((options.epochs or 1) * (-(-samples // a_step) if a_step else 1))
+    epochs, each = options.epochs or 1, -(-samples // a_step) if a_step else 1
+    if epochs * each > MOST_STEPS:
+        most = MOST_STEPS // each
+        raise BackproofError(f"--epochs must be at most {most:,} of {each:,} steps each, not {epochs:,}")
+    return settings(epochs * each)
 
 
 def _judged_on(training: Training, unseen: data.Dataset | None) -> tuple[Array, Array, str]:

@@ -59,7 +59,9 @@ def _run(run: Certifier, accuracy: float | None) -> Json:
         "steps": run.steps,
         "certified": run.certified,
         "unchecked": run.unchecked,
+        "equations": run.equations,
         "dense": dict(run.dense),
+        "vacuous": dict(run.vacuous),
         "largest": significant(max(run.worst, default=0.0)),
         "distance": significant(run.distances[-1]) if run.distances else None,
         "loss": significant(run.losses[-1], 6) if run.losses else None,
@@ -101,6 +103,8 @@ def sentences(facts: Json) -> list[str]:
         said += [f"{name}, step {f['step']}, {f['quantity']}: {f['message']}" for f in run["findings"][:5]]
         if run["flips"]:
             said.append(f"First coin flip of {name}: {Flip(**run['flips'][0])}.")
+        if run["vacuous"]:
+            said.append(_vacuous(name, run))
     if facts["check"] != "none":
         dense = {name: sum(run["dense"].values()) for name, run in facts["runs"].items()}
         if facts["check"] == "sketch" and any(dense.values()):
@@ -118,6 +122,16 @@ def sentences(facts: Json) -> list[str]:
     return said
 
 
+def _vacuous(name: str, run: Json) -> str:
+    """Which equations could not have been found wrong, the most frequent first."""
+    listed = sorted(run["vacuous"].items(), key=lambda item: -item[1])
+    told = ", ".join(f"{target} in {steps}" for target, steps in listed[:8]) + ("" if len(listed) <= 8 else ", ...")
+    return (
+        f"Of {name}, {sum(run['vacuous'].values())} of {run['equations']} equations compared nothing: every element is "
+        f"zero, or so small that the format's floor hides it ({told} of {run['steps']} steps)."
+    )
+
+
 def _headline(facts: Json) -> str:
     runs = facts["runs"]
     steps, certified = (sum(run[key] for run in runs.values()) for key in ("steps", "certified"))
@@ -128,7 +142,10 @@ def _headline(facts: Json) -> str:
         return f"{facts['verdict'].capitalize()}: {certified} of {steps} steps are certified."
     if unchecked == steps:
         return f"Nothing was checked but that each of {steps} steps begins where the last one ended."
-    rest = f" ({unchecked} were not checked)" if unchecked else ""
+    left = [f"{unchecked} were not checked"] if unchecked else []
+    if nothing := sum(sum(run["vacuous"].values()) for run in runs.values()):
+        left.append(f"{nothing} of {sum(run['equations'] for run in runs.values())} equations compared nothing")
+    rest = f" ({'; '.join(left)})" if left else ""
     return f"Certified: {certified} of {steps} steps hold to rounding, and each begins where the last one ended{rest}."
 
 

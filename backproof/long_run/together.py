@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,8 +38,8 @@ class LongRun:
 
     training: Training
     runs: dict[str, Certifier]
-    envelope: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
+    envelope: array[float] = field(default_factory=lambda: array("d"))
+    losses: array[float] = field(default_factory=lambda: array("d"))
     stopped: str = ""
     error: BackproofError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,6 +88,9 @@ def train_together(
                 if recordings is not None
             }
             _all_steps(found, streams, writers, free, progress)
+            for writer in writers.values():
+                if writer.steps < len(training.batches):
+                    writer.cut_short()
     except (KeyboardInterrupt, BackproofError) as error:
         if not any(run.steps for run in found.runs.values()):
             raise

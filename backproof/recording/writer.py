@@ -44,6 +44,7 @@ class RecordingWriter:
         if training.dtype.name not in DTYPES:
             raise BackproofError(f"X is {training.dtype}: only runs in {', '.join(DTYPES)} can be recorded")
         self._folder = folder
+        self._cut_short = False
         self.steps = 0
         self._index_crc = 0
         with writing(folder):
@@ -78,6 +79,10 @@ class RecordingWriter:
         self._index_crc = zlib.crc32(line, self._index_crc)
         self.steps += 1
 
+    def cut_short(self) -> None:
+        """The run ended before its last step, without an error: the recording stays marked as incomplete."""
+        self._cut_short = True
+
     def _finish(self, complete: bool) -> None:
         seal = {"complete": complete, "steps": self.steps, "index_crc32": self._index_crc}
         replace_file(self._folder / MANIFEST, sealed(self._manifest | seal, indent=1))
@@ -91,7 +96,7 @@ class RecordingWriter:
         with writing(self._folder):
             # Closing writes what is left in the buffer, and fails where writing failed.
             self._index.close()
-            if kind is None:
+            if kind is None and not self._cut_short:
                 self._finish(complete=True)
 
 

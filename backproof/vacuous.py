@@ -1,0 +1,43 @@
+"""Arrays that hold nothing: a comparison of zeros with zeros agrees, and could not have found anything wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproof.rounding import Format
+
+Array = NDArray[Any]
+
+LEAST = 2.0**40
+"""In smallest normal numbers: what is larger stands above every floor, which are of the order of K + √K(‖A‖ + ‖B‖) of
+them. What is not is a candidate, and the dense check says whether its elements are vacuous."""
+
+
+class Vacuity:
+    """Looks whether the arrays of a run's steps hold anything, at the cost of one element where they do.
+
+    Where an array held something in the last step it mostly does in this one, so that is looked at first.
+
+    Args:
+        fmt: the run's format.
+    """
+
+    def __init__(self, fmt: Format) -> None:
+        self._least = LEAST * fmt.smallest_normal
+        self._where: dict[str, tuple[int, ...]] = {}
+
+    def suspected(self, name: str, array: Array) -> bool:
+        """Whether no element of the array is above :data:`LEAST`."""
+        where = self._where.get(name)
+        if where is not None and self._above(array, where):
+            return False
+        where = tuple(int(i) for i in np.unravel_index(int(np.abs(array).argmax()), array.shape))
+        self._where[name] = where
+        return not self._above(array, where)
+
+    def _above(self, array: Array, where: tuple[int, ...]) -> bool:
+        inside = all(i < n for i, n in zip(where, array.shape, strict=True))
+        return inside and abs(float(array[where])) > self._least
