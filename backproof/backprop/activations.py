@@ -14,6 +14,7 @@ from backproof.backprop.chain import led_there
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
 from backproof.backprop.skips import skip_of
+from backproof.backprop.slopes import Slopes, is_function, slopes
 from backproof.diagnosis import functions
 from backproof.equations import Elementwise, Equation, Product
 from backproof.errors import BackproofError
@@ -32,6 +33,7 @@ ALIKE = 1e-5
 """Relative distance up to which A is some activation of Z: float32's rounding."""
 DOUBT = 100.0
 """Times that at which A may be one of the network's, a little wrong, and is taken for no other."""
+OWN = "is none that is known here (its derivative is that of its values), and is not checked"
 SLOPE = 0.01
 """Of leaky ReLU, where none was given and none shows in the arrays."""
 
@@ -166,11 +168,15 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
         step.skipped.add(skip.source)
         step.said.append(f"layer {layer} has a skip connection, {skip.text}, which is not checked")
         return skip.activation
+    told, other = slopes(tensors, layer, step.depth, context.slope), None if output else _another(Z, A, context)
+    if other is not None or told is Slopes.AGREE:
+        step.untold[layer] = f"is {other}, which is not checked" if other else OWN
+        step.said.append(f"the activation of layer {layer} {step.untold[layer]}")
+        return "identity" if output else "relu"
+    if told is Slopes.OPEN and is_function(Z, A):
+        step.open.add(layer)
     if output and step.labels in ("one_hot", "binary"):
         return usual
-    if (other := _another(Z, A, context)) is not None and not output:
-        step.untold[layer] = f"is {other}, which is not checked"
-        step.said.append(f"the activation of layer {layer} {step.untold[layer]}")
     return min(names, key=lambda name: _distance(name, Z, A, context))
 
 

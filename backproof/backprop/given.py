@@ -39,6 +39,8 @@ class Given:
         said: what was assumed, one sentence each.
         rate: the learning rate, or None where it is not known: then no update can be checked.
         untold: hidden layers whose activation is not known, and why, in words.
+        open: layers whose A is some function of Z, and nothing tells whether it is meant: a failure that no mistake
+            explains is none there.
         skipped: layers whose output is also handed past the next ones: their dA has a part that is not checked.
         slope: of leaky ReLU, or None where it is not known: then nothing that needs it can be.
     """
@@ -56,6 +58,7 @@ class Given:
     _finite: dict[int, tuple[Array, bool]] = field(default_factory=dict, repr=False)
     untold: dict[int, str] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
+    open: set[int] = field(default_factory=set)
 
     @property
     def depth(self) -> int:

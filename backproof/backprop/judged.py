@@ -144,15 +144,27 @@ class StepJudge:
             part = "" if check.vacuous >= elements else f" (all but {elements - check.vacuous} of {elements} elements)"
             self._unchecked[target] = f"{why}: it agrees for nothing{part}"
             return
-        self._checked.append(target)
-        if check.verdict is not Verdict.ROUNDING:
+        if failed := check.verdict is not Verdict.ROUNDING:
             check = _mild(self._checks.diagnosed(check, operands, dtype))
+            if self._is_own(check):
+                return
+        self._checked.append(target)
+        if failed:
             self._report(check, self._recomputed(check.equation))
         elif self._narrowed(target, check.equation):
             self._narrow(target, check)
         elif note := kink_note(check.equation, operands, self._network.slope):
             self._notes.append(note)
         self._lines.append(line_of(check.equation.text, check, target, recorded))
+
+    def _is_own(self, check: Check) -> bool:
+        """Whether it is an activation that no mistake explains and that may be meant: then it is not checked."""
+        target, layer, step = check.equation.target, check.equation.layer, self._step
+        if target != f"A{layer}" or layer not in step.open or check.explanations:
+            return False
+        step.untold[layer] = "may be one that is not known here (no mistake explains it), and is not checked"
+        self._unchecked[target] = step.obstacle(check.equation)
+        return True
 
     def _recomputed(self, equation: Equation) -> str:
         names = [name for name in equation.rule.operands if name in self._step.derived and name[0] != "b"]
