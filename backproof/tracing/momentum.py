@@ -54,20 +54,20 @@ def _found(step: Step, layer: int, moved: Array, state: list[Sighting]) -> tuple
         return None
     W = step.quantities[f"W{layer}"].value.astype(np.float64)
     rounding = 4 * float(np.finfo(moved.dtype).eps) * float(np.linalg.norm(W)) / float(np.linalg.norm(moved))
-    for gradient in _gradients(step, layer, moved):
+    for gradient in gradients(step, layer, moved):
         for beside in ([gradient], [gradient, W]):
             if moved.size < len(beside) + 1 + FEWEST:
                 continue
-            if _fitted(moved, beside)[1] < FITS + rounding:
+            if fitted(moved, beside)[1] < FITS + rounding:
                 return None  # plain, or with a decay
             for v in reversed(state):
-                parts, left = _fitted(moved, [*beside, v.value])
+                parts, left = fitted(moved, [*beside, v.value])
                 if left < FITS + rounding and all(np.any(part) for part in parts):
                     return v.label, parts[0]
     return None
 
 
-def _gradients(step: Step, layer: int, moved: Array) -> list[Array]:
+def gradients(step: Step, layer: int, moved: Array) -> list[Array]:
     """dW as recorded, or as made of what may be the layer's delta."""
     recorded = step.quantities.get(f"dW{layer}")
     if recorded is not None and recorded.value.shape == moved.shape:
@@ -77,7 +77,7 @@ def _gradients(step: Step, layer: int, moved: Array) -> list[Array]:
     return [product for product in made if product is not None]
 
 
-def _fitted(moved: Array, arrays: list[Array]) -> tuple[list[Array], float]:
+def fitted(moved: Array, arrays: list[Array]) -> tuple[list[Array], float]:
     """The parts of a least-squares fit, and what is left, relative."""
     columns = np.column_stack([array.ravel().astype(np.float64) for array in arrays])
     target = moved.ravel().astype(np.float64)
