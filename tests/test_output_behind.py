@@ -41,3 +41,20 @@ def test_the_delta_of_another_output_does_not_choose_it_where_the_labels_tell(wr
     arrays["dZ2"] = ((np.tanh(Z) if wrong == "tanh" else 1 / (1 + np.exp(-Z))) - Y) / Y.shape[1]
     assert "dZ2" in {failure.equation for failure in check_backprop(arrays).failures}
     assert "dZ2" in {failure.equation for failure in check_backprop(arrays, loss="cross_entropy").failures}
+
+
+@pytest.mark.parametrize("output", ["tanh", "sigmoid"])
+def test_with_class_labels_a_delta_through_the_derivative_tells_the_output(output):
+    """``2 (tanh(Z) − Y) tanh'(Z) / m`` is no slip of softmax's; without a part of it, it is a mistake."""
+    arrays = step("softmax", "cross_entropy", "A2", "loss", "dA2")
+    Z, Y = arrays["Z2"], arrays["Y"]
+    A = np.tanh(Z) if output == "tanh" else 1 / (1 + np.exp(-Z))
+    derivative = 1 - A**2 if output == "tanh" else A * (1 - A)
+    arrays["dZ2"] = 2 * (A - Y) * derivative / Y.shape[1]
+    below = arrays["A1"]
+    arrays["dW2"], arrays["db2"] = arrays["dZ2"] @ below.T, arrays["dZ2"].sum(axis=1, keepdims=True)
+    del arrays["dA1"], arrays["dZ1"], arrays["dW1"], arrays["db1"]
+    result = check_backprop({name: array for name, array in arrays.items() if not name.endswith("_next")})
+    assert result.verdict == "rounding" and f"activations tanh, {output}" in result.inferred
+    arrays["dZ2"] = 2 * (A - Y) * (1 - A) / Y.shape[1]
+    assert "dZ2" in {failure.equation for failure in check_backprop(arrays).failures}

@@ -27,6 +27,9 @@ Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 
 OUTPUT_ORDER = ("softmax", "sigmoid", "identity", "tanh", "relu", "leaky_relu")
+JOINT = ("softmax", "sigmoid")
+"""Output activations whose loss makes A − Y of them."""
+BOUNDED = ("softmax", "sigmoid", "tanh")
 ERRORS = 6.0
 """Standard errors of a fitted slope within which a shorter number is taken for it."""
 ALIKE = 1e-5
@@ -152,8 +155,12 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
         return usual
     if A is None:
         if output:
-            open_ = step.labels in ("real", None) and loss in ("mse", None)
-            return next(behind_the_delta(tensors, layer, [usual, *names], context.slope), usual) if open_ else usual
+            if loss not in ("mse", None):
+                return usual
+            # With class labels, a delta of A − Y is meant to be the usual output's; one of Z − Y forgot it.
+            real = step.labels in ("real", None)
+            some, joint = (names, JOINT) if real else ([name for name in names if name in BOUNDED], (usual,))
+            return next(behind_the_delta(tensors, layer, [usual, *some], context.slope, joint), usual)
         return next(_feeding(tensors, layer, names, fmt, context), None)
     if A.shape != Z.shape or not np.isfinite(A).all():
         return usual

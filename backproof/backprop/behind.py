@@ -18,9 +18,12 @@ APART = 1e-3
 another activation's is not that near."""
 
 
-def behind_the_delta(tensors: Tensors, L: int, names: Sequence[str], slope: float) -> Iterator[str]:
+def behind_the_delta(
+    tensors: Tensors, L: int, names: Sequence[str], slope: float, joint: Sequence[str]
+) -> Iterator[str]:
     """Activations g for which dZ_L, or dW_L or db_L where it is absent, is a multiple of what ``g(Z_L) − Y`` gives:
-    of itself (joint with the loss), or through g (mean squared error). The multiple is left to the convention.
+    of itself (those that may be ``joint`` with the loss), or through g (mean squared error). The multiple is left to
+    the convention.
     """
     Z, Y = tensors.get(f"Z{L}"), tensors.get("Y")
     if Z is None or Y is None or Y.shape != Z.shape:
@@ -28,7 +31,7 @@ def behind_the_delta(tensors: Tensors, L: int, names: Sequence[str], slope: floa
     Z, Y = Z.astype(np.float64), Y.astype(np.float64)
     for name in names:
         error = activated(name, Z, slope) - Y
-        deltas = [error] if name in ("softmax", "sigmoid") else []
+        deltas = [error] if name in joint else []
         deltas.append(_through(name, Z, error, slope))
         if any(_shows(tensors, L, delta) for delta in deltas):
             yield name
