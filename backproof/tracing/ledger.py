@@ -12,6 +12,7 @@ from typing import Any
 
 from backproof.tracing.names import FORWARD, GRADIENTS, OUT, PARAMETERS, SCALARS, Meaning
 from backproof.tracing.sightings import Array, Mention, Sighting, copied, is_object, same
+from backproof.tracing.stores import Stores
 from backproof.tracing.strangers import Strangers
 from backproof.tracing.unpatched import np
 
@@ -62,6 +63,7 @@ class Ledger:
         self._known: dict[int, Known] = {}
         self._kept: dict[Hashable, Sighting] = {}
         self._strangers = Strangers()
+        self._stores = Stores()
         self._pass = Pass()
         self._begin()
 
@@ -85,6 +87,8 @@ class Ledger:
         known = self._known.get(id(value))
         if self.done:
             return
+        if known is None and self._stores.holds(mention, value):
+            mention = replace(mention, meaning=None)
         if mention.how == "argument" and mention.meaning is not None and mention.meaning.kind in GRADIENTS:
             self._backward_calls.add(mention.frame)
         if known is None and mention.meaning == _OUTPUT and mention.frame in self._backward_calls:
@@ -97,6 +101,8 @@ class Ledger:
                 self._strangers.see(mention, value, self.order)
                 if not mention.label.endswith("]"):
                     self.unnamed.setdefault(mention.label, (mention.place, value.shape))
+        elif known is not None and _is_passing(known.latest, mention.meaning):
+            return
         elif known is None:
             seen = mention.sighting(mention.meaning, copied(value), id(value))
             # ``out = targets[i]`` begins no forward pass.
@@ -176,10 +182,11 @@ class Ledger:
         self._sites.add(site)
 
     def _helps(self, seen: Sighting) -> bool:
-        """Whether it is a plain ``z`` in a call that handles no parameters: after gradients that is a derivative's
-        (``z = np.tanh(x); return 1 - z**2``), none of the forward pass, and its next ends nothing.
+        """Whether it has no layer's name and is made in a call that handles no parameters: after gradients that is a
+        derivative's (``z = np.tanh(x); return 1 - z**2``) or an optimizer's, none of the forward pass, and its next
+        ends nothing.
         """
-        plain = seen.kind == "Z" and seen.number is None and not is_object(seen)
+        plain = seen.kind in FORWARD and seen.number in (None, OUT) and not is_object(seen)
         return plain and not any(s.frame == seen.frame and s.kind in PARAMETERS for s in self._pass.everything)
 
     def _forget(self) -> None:
@@ -232,6 +239,11 @@ def _updates(seen: Sighting) -> bool:
     """Whether a parameter was made anew, and it is known which: a loop over layers may call any array ``w``."""
     placed = seen.number is not None or is_object(seen)
     return seen.kind in PARAMETERS and seen.new and seen.how == "statement" and placed
+
+
+def _is_passing(old: Sighting, meaning: Meaning) -> bool:
+    """Whether a parameter only passes under a name that is no layer's: ``for p, g in zip(parameters, gradients)``."""
+    return old.kind in PARAMETERS and meaning.kind in (*FORWARD, "X", "Y") and meaning.number in (None, OUT)
 
 
 def _labels_subtracted(old: Sighting, value: Array) -> bool:

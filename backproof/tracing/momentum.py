@@ -54,7 +54,7 @@ def _found(step: Step, layer: int, moved: Array, state: list[Sighting]) -> tuple
         return None
     W = step.quantities[f"W{layer}"].value.astype(np.float64)
     rounding = 4 * float(np.finfo(moved.dtype).eps) * float(np.linalg.norm(W)) / float(np.linalg.norm(moved))
-    for gradient in gradients_of(step, layer, moved):
+    for gradient in gradients(step, layer, moved):
         for beside in ([gradient], [gradient, W]):
             if moved.size < len(beside) + 1 + FEWEST:
                 continue
@@ -67,7 +67,7 @@ def _found(step: Step, layer: int, moved: Array, state: list[Sighting]) -> tuple
     return None
 
 
-def gradients_of(step: Step, layer: int, moved: Array) -> list[Array]:
+def gradients(step: Step, layer: int, moved: Array) -> list[Array]:
     """dW as recorded, or as made of what may be the layer's delta."""
     recorded = step.quantities.get(f"dW{layer}")
     if recorded is not None and recorded.value.shape == moved.shape:

@@ -123,9 +123,7 @@ _STATES = re.compile(
     "[vmsh]|velocit(?:y|ies)|vel|momentums?|mom|(?:first|second)?moments?[12]?|adam[vms]?|rms(?:prop)?|[vms](?:t|adam)"
     "|opt(?:im(?:i[sz]er)?)?(?:states?)?|states?|accum(?:ulator)?s?|(?:grad)?(?:sq|squares?|squared)|expavg(?:sq)?"
 )
-_GRADIENTS = re.compile(
-    "(?:param|weight|layer)?(?:gradients?|grads?|derivatives?|derivs?)|nablas?|changew?|dparams?|[dg]|gs"
-)
+_GRADIENTS = re.compile("(?:param|weight|layer)?(?:gradients?|grads?|derivatives?|derivs?)|nablas?|changew?|dparams?|d")
 _PARAMETERS = re.compile("param(?:eter)?s?|layers?|network|net|model|weights?")
 _LAST = re.compile(r"(d?[WbZA])_?L")
 

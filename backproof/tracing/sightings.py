@@ -99,11 +99,17 @@ def leaves(label: str, value: Any, mean: Callable[[str], Meaning | None], depth:
                 continue
             inner = f"{label}[{key!r}]".replace("'", '"')
             for found in leaves(inner, entry, mean, depth - 1):
-                own = found.meaning or (meaning if type(key) is int and found.label == inner else None)
+                counted = type(key) is int and found.label == inner and not _is_one(meaning)
+                own = found.meaning or (meaning if counted else None)
                 if own is not None and isinstance(key, int) and own.number in (None, OUT):
                     yield Found(found.label, Meaning(own.kind, key + 1), found.value, f"{label}[]")
                 else:
                     yield Found(found.label, own, found.value, found.family)
+
+
+def _is_one(meaning: Meaning | None) -> bool:
+    """Whether a name has a layer's number: what it holds several arrays of is something else (``q["W1"] = m, v``)."""
+    return meaning is not None and meaning.number not in (None, OUT)
 
 
 def _entries(value: Any) -> list[tuple[str | int, Any]]:

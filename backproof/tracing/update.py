@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from backproof.tracing import losses, transposed
 from backproof.tracing.activated import FITS as SAME
-from backproof.tracing.adaptive import without_adaptive
 from backproof.tracing.batch import products
 from backproof.tracing.handed import handed_down
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.momentum import without_momentum
 from backproof.tracing.movement import along, moved_by, product_of
+from backproof.tracing.optimizer import without_state
 from backproof.tracing.sightings import Array, Sighting
 from backproof.tracing.unpatched import np
 
@@ -70,7 +70,8 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
             _left_alone(step, changed)
     transposed.turn_back(step)
     losses.without_squares(step)
-    unchecked = without_momentum(step, passed) | without_adaptive(step, passed)
+    rates = [float(s.value) for s in found.get(("learning_rate", 0), []) if s.value.size == 1]
+    unchecked = without_momentum(step, passed) or without_state(step, passed, rates)
     _open_errors(step)
     handed_down(step)
     _unnamed_errors(step, passed.strangers)
@@ -98,9 +99,23 @@ def _changed(step: Step, found: Placed) -> dict[str, Sighting]:
             key = f"{kind}{layer}"
             before = step.quantities.get(key)
             after = [s for s in found.get((kind, layer), []) if before is not None and s.order > before.order]
+            after = _held_alike(after, found[kind, layer], before) if before is not None else []
             if before is not None and after and not _same(after[-1].value, before.value):
                 (result if _moves(after[-1].value, before.value) else single)[key] = after[-1]
     return result | single if result else {}
+
+
+def _held_alike(after: list[Sighting], seen: list[Sighting], before: Sighting) -> list[Sighting]:
+    """Those that are held where the parameter was before, if they changed: a dict of another name may keep an
+    optimizer's state under the names of the parameters.
+    """
+    held = {_holder(s) for s in seen if s.identity == before.identity and s.order <= before.order}
+    alike = [s for s in after if _holder(s) in held]
+    return alike if alike and not _same(alike[-1].value, before.value) else after
+
+
+def _holder(s: Sighting) -> str:
+    return s.label.rpartition('["')[0]
 
 
 def _moves(after: Array, before: Array) -> bool:
