@@ -37,6 +37,7 @@ EACH = "    for i, (p, g) in enumerate(zip(everything, [dW1, db1, dW2, db2])):\n
 PLAIN = {
     "zip": (LISTED, ZIPPED + "        p -= 0.1 * g"),
     "zip, anew": (LISTED, ZIPPED + "        p[...] = p - 0.1 * g"),
+    "zip, on one line": (LISTED, ZIPPED.rstrip() + " p -= 0.1 * g"),
 }
 OTHERS = {
     "Adam": (TWO, EACH + """

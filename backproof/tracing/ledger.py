@@ -196,10 +196,12 @@ class Ledger:
 
     def close(self, ended: bool) -> None:
         """End the pass that is open; ``ended`` says that nothing of it can be missing."""
-        finished, self._pass = self._pass, Pass(sightings=self._ahead(), before=list(self._kept.values()))
-        finished.closed, finished.strangers = ended, self._strangers.seen
-        if self._backward and not self.done:
+        finished, ahead, complete = self._pass, self._ahead(), self._backward and not self.done
+        if complete:
             self._look_again(finished)
+        self._pass = Pass(sightings=ahead, before=list(self._kept.values()))
+        finished.closed, finished.strangers = ended, self._strangers.seen
+        if complete:
             self.done = self.finish(finished)
             self._strangers.forget()
         self._begin()
@@ -218,14 +220,17 @@ class Ledger:
         return ahead[::-1]
 
     def _look_again(self, finished: Pass) -> None:
-        """Parameters that code outside of the script's files changed in place."""
-        for seen in [seen for seen in self._kept.values() if seen.kind in PARAMETERS]:
+        """Parameters that were changed in place where nobody looked: outside of the script's files, in turns of a loop
+        that stands on one line.
+        """
+        for key, seen in [(key, seen) for key, seen in self._kept.items() if seen.kind in PARAMETERS]:
             known = self._known.get(seen.identity)
             if known is not None and not same(known.latest.value, known.live):
                 self.order += 1
                 new = replace(known.latest, value=copied(known.live), place="", order=self.order, how="held")
                 self._known[seen.identity] = Known(known.live, new, {**known.kinds, new.kind: new})
                 finished.sightings.append(new)
+                self._kept[key] = new
 
 
 def _propagates(seen: Sighting) -> bool:
