@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backproof import elementwise
 from backproof.backprop.behind import behind_the_delta
 from backproof.backprop.chain import led_there
+from backproof.backprop.dropouts import dropout_of
 from backproof.backprop.excerpt import SAMPLES, holds
 from backproof.backprop.given import Given
 from backproof.backprop.own_derivative import own_derivative
@@ -168,12 +169,18 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
             return name
     if (skip := skip_of(tensors, layer, names, context.slope, ALIKE)) is not None:
         step.untold[layer] = f"stands beside a skip connection ({skip.text}), which is not checked"
-        step.skipped.add(skip.source)
+        step.passed[skip.source] = "a skip connection hands it another gradient as well"
         step.said.append(f"layer {layer} has a skip connection, {skip.text}, which is not checked")
         return skip.activation
+    nearly = _nearly_known(Z, A, context)
+    if not output and not nearly and (dropout := dropout_of(tensors, layer, names, context.slope, ALIKE)) is not None:
+        step.untold[layer] = f"has dropout behind it ({dropout.text}), which is not checked"
+        step.passed[layer] = "the mask of a dropout may stand in it"
+        step.said.append(f"layer {layer} has dropout, {dropout.text}, which is not checked")
+        return dropout.activation
     if output and step.labels in ("one_hot", "binary"):
         return usual
-    if not _nearly_known(Z, A, context):
+    if not nearly:
         if not output and (other := _another(Z, A, context)) is not None:
             step.untold[layer] = f"is {other}, which is not checked"
         elif own_derivative(tensors, layer):

@@ -39,7 +39,8 @@ class Given:
         said: what was assumed, one sentence each.
         rate: the learning rate, or None where it is not known: then no update can be checked.
         untold: hidden layers whose activation is not known, and why, in words.
-        skipped: layers whose output is also handed past the next ones: their dA has a part that is not checked.
+        passed: layers whose dA has a part that is not checked, and why, in words: their output is also handed past the
+            next ones, or a mask stands in it.
         slope: of leaky ReLU, or None where it is not known: then nothing that needs it can be.
     """
 
@@ -55,7 +56,7 @@ class Given:
     slope: float | None = None
     _finite: dict[int, tuple[Array, bool]] = field(default_factory=dict, repr=False)
     untold: dict[int, str] = field(default_factory=dict)
-    skipped: set[int] = field(default_factory=set)
+    passed: dict[int, str] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -85,8 +86,8 @@ class Given:
         rule, layer = equation.rule, equation.layer
         if layer in self.untold and equation.target in (f"A{layer}", f"dZ{layer}"):
             return f"the activation of layer {layer} {self.untold[layer]}"
-        if equation.target[:2] == "dA" and int(equation.target[2:]) in self.skipped:
-            return "a skip connection hands it another gradient as well"
+        if equation.target[:2] == "dA" and (why := self.passed.get(int(equation.target[2:]))):
+            return why
         if isinstance(rule, Elementwise) and rule.formula.endswith("leaky_relu") and self.slope is None:
             return "the slope of leaky ReLU was not given and shows nowhere"
         if equation.target.endswith("_next") and self.rate is None:

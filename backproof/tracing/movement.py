@@ -56,3 +56,21 @@ def _products(step: Step, layer: int, delta: Sighting, shape: tuple[int, ...]) -
             if left.shape[-1] == right.shape[0] and left.ndim == right.ndim == 2:
                 product = left @ right
                 yield from (turned for turned in (product, product.T) if turned.shape == shape)
+
+
+def movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Array] | None:
+    """What the update added to W, and dW: as recorded, or from A and a delta where the script gave it no name."""
+    moved = moved_by(step, layer)
+    if moved is None:
+        return None
+    if (recorded := step.quantities.get(f"dW{layer}")) is not None:
+        gradient: Array | None = recorded.value
+    else:
+        gradient = None if delta is None else product_of(step, layer, delta, moved)
+    return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
+
+
+def movements(step: Step) -> list[tuple[Array, Array]]:
+    """:func:`_movement` of every layer that has one."""
+    layers = range(1, step.network.depth + 1)
+    return [pair for n in layers if (pair := movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from backproof.tracing import batch, losses, update
+from backproof.tracing import batch, clipped, losses, update
 from backproof.tracing.activated import FITS, apart
 from backproof.tracing.by_value import by_value
 from backproof.tracing.layers import Placed, fits, placed
 from backproof.tracing.ledger import Pass
+from backproof.tracing.masks import without_masks
 from backproof.tracing.network import Network, network_of
 from backproof.tracing.shifted import as_made
 from backproof.tracing.sightings import Array, Sighting, meaning_of
@@ -34,6 +35,8 @@ class Step:
     notes: list[str] = field(default_factory=list)
     errors: dict[int, list[Sighting]] = field(default_factory=dict)
     """Of a layer without a dZ: what may be that or its dA, in the order in which it was made."""
+    clipped: list[str] = field(default_factory=list)
+    """Names of gradients that were clipped before the update: they are here as they were made."""
     turned: bool = False
     """Whether its gradients are read with a minus."""
     moved: bool = False
@@ -84,6 +87,7 @@ def step_of(passed: Pass) -> Step | None:
     # What is changed while the forward pass still runs is no update: weights made anew after an evaluation.
     begun = max(min(begun, update.first_update(found, network.depth, begun)), made + 1)
     _backward(step, found)
+    clipped.undo(step, found)
     _forward(step, found, begun)
     _linear_output(step)
     _without_derivatives(step)
@@ -113,14 +117,14 @@ def _read(passed: Pass) -> tuple[Pass, Network | None, Placed, str, int]:
     up to when the forward pass went, where its values tell.
     """
     network = network_of(passed)
-    found = placed(passed, network) if network is not None else {}
+    found = without_masks(placed(passed, network), network.depth) if network is not None else {}
     if network is not None and swapped(found, network, _first_gradient(found)):
         return passed, network, swap(found, network), SWAPPED, 0
     told, said, made = by_value(passed, network, found)
     layers = network_of(told)
     if layers is None or sorted(layers.weights) != list(range(1, layers.depth + 1)):
         return passed, network, found, "", 0
-    return told, layers, placed(told, layers), said, made
+    return told, layers, without_masks(placed(told, layers), layers.depth), said, made
 
 
 def _maker(seen: Sighting, found: Placed) -> str:

@@ -12,8 +12,9 @@ from backproof.tracing.handed import handed_down
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.momentum import without_momentum
-from backproof.tracing.movement import along, moved_by, product_of
+from backproof.tracing.movement import along, moved_by, movement, movements, product_of
 from backproof.tracing.optimizer import without_state
+from backproof.tracing.rates import learning_rate
 from backproof.tracing.sightings import Array, Sighting
 from backproof.tracing.unpatched import np
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from backproof.tracing.step import Step
 
 UPHILL = "the script's gradients point uphill (Y − A) and it adds them: all are read with a minus"
-FITS = 1e-3
-"""A learning rate is recognised in the update when it explains it up to this: names decide otherwise."""
 
 
 def before_update(seen: list[Sighting], found: Placed, layer: int, kind: str) -> Sighting:
@@ -61,7 +60,10 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
     changed = _changed(step, found)
     step.moved = bool(changed)
     kept = sorted({s.label for s in passed.everything if s.kind == "state" and np.any(s.value)})
-    if changed and kept:
+    if changed and step.clipped:
+        step.notes.append(f"the update was not taken: gradients are clipped before it ({', '.join(step.clipped)})")
+        changed = {}
+    elif changed and kept:
         step.notes.append(f"the update was not taken: the script keeps an optimizer's state ({', '.join(kept)})")
         changed = {}
     if changed:
@@ -77,7 +79,7 @@ def settle(step: Step, found: Placed, passed: Pass) -> None:
     _unnamed_errors(step, passed.strangers)
     if uphill(step):
         turn(step)
-    step.learning_rate = _learning_rate(step, found)
+    step.learning_rate = learning_rate(step, found)
     step.quantities = {key: s for key, s in step.quantities.items() if key not in unchecked}
 
 
@@ -183,28 +185,10 @@ def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sight
     return product is not None and along(moved, product, before)
 
 
-def _movement(step: Step, layer: int, delta: Sighting | None) -> tuple[Array, Array] | None:
-    """What the update added to W, and dW: as recorded, or from A and a delta where the script gave it no name."""
-    moved = moved_by(step, layer)
-    if moved is None:
-        return None
-    if (recorded := step.quantities.get(f"dW{layer}")) is not None:
-        gradient: Array | None = recorded.value
-    else:
-        gradient = None if delta is None else product_of(step, layer, delta, moved)
-    return None if gradient is None or gradient.shape != moved.shape else (moved, gradient)
-
-
 def _are_labels(step: Step, labels: Sighting | None) -> bool:
     """Whether there is one label, or one of every output, for each sample."""
     m, widths = step.samples, step.network.widths
     return labels is not None and (not (m and widths) or labels.value.size in (m, m * widths[-1]))
-
-
-def _pairs(step: Step) -> list[tuple[Array, Array]]:
-    """:func:`_movement` of every layer that has one."""
-    layers = range(1, step.network.depth + 1)
-    return [pair for n in layers if (pair := _movement(step, n, step.quantities.get(f"dZ{n}"))) is not None]
 
 
 def uphill(step: Step) -> bool:
@@ -215,9 +199,9 @@ def uphill(step: Step) -> bool:
     layer = step.network.depth
     output, labels, delta, error = (step.quantities.get(key) for key in (f"A{layer}", "Y", f"dZ{layer}", f"dA{layer}"))
     delta = delta or error
-    if not _are_labels(step, labels) and (seen := _pairs(step)):
+    if not _are_labels(step, labels) and (seen := movements(step)):
         return all(float(np.vdot(*pair)) > 0 for pair in seen)
-    pair = _movement(step, layer, delta)
+    pair = movement(step, layer, delta)
     if output is None or labels is None or (pair is None and delta is not None):
         return False
     with np.errstate(all="ignore"):
@@ -249,28 +233,6 @@ def _hands_down_uphill(step: Step, downhill: Sighting) -> bool:
         return False
     apart = [min(products(downhill.value, weight.value, None, sign * handed.value), default=1.0) for sign in (1, -1)]
     return apart[1] < apart[0]
-
-
-def _learning_rate(step: Step, found: Placed) -> Sighting | None:
-    """Of the numbers under such names the one that explains the update, or the last that is no ``alpha``."""
-    seen = [s for s in found.get(("learning_rate", 0), []) if s.value.size == 1]
-    pairs = _pairs(step)
-    if not seen or not step.updated:
-        return None
-    with np.errstate(all="ignore"):
-        apart = [min((_unexplained(float(s.value), step.samples, *pair) for pair in pairs), default=1.0) for s in seen]
-    if min(apart) < FITS:
-        return seen[apart.index(min(apart))]
-    plain = [s for s in seen if s.label.rpartition(".")[2].lower() not in ("alpha", "epsilon", "eta")]
-    return (plain or [s for s in seen if not s.label.endswith("epsilon")] or [None])[-1]  # type: ignore[list-item]
-
-
-def _unexplained(rate: float, samples: int, moved: Array, gradient: Array) -> float:
-    norm = float(np.linalg.norm(moved))
-    if not norm > 0:
-        return 1.0
-    factors = (rate, rate / samples) if samples else (rate,)
-    return min(float(np.linalg.norm(moved + sign * c * gradient)) / norm for c in factors for sign in (1, -1))
 
 
 def _same(first: Array, second: Array) -> bool:
