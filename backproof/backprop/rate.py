@@ -43,7 +43,8 @@ def fitted_rate(step: Given) -> float | None:
     gradient was given, the product of a given dZ with the layer's input stands for dW, if most of the layers whose step
     is along it agree. W_next was
     rounded once, so a layer's alpha has the standard error ``u ||W_next * dW|| / ||dW||^2``; the shortest decimal
-    number within a few of those (or that over m, where the update divides by it) is what was written down.
+    number within a few of those (or that over m, where the update divides by it) is what was written down; of as many
+    digits, the nearest.
     """
     weights, biases = (_fits(step, kind, step.recorded) for kind in ("W", "b"))
     fits = sorted([*_sharp(weights), *_sharp(biases)]) or weights or _of_products(step)
@@ -52,11 +53,12 @@ def fitted_rate(step: Given) -> float | None:
     # The middle one is no outlier; of those that agree with it the sharpest tells most digits.
     rate, error, _ = min(_agreeing(fits), key=lambda fit: fit.error)
     m = step.orientation.samples
+    scales = (1, m, m * step.orientation.sizes[-1])
     for digits in range(1, DIGITS + 1):
-        for scale in (1, m, m * step.orientation.sizes[-1]):
-            short = float(f"{rate * scale:.{digits}g}")
-            if abs(short - rate * scale) <= SPREAD * error * scale:
-                return short / scale
+        shorts = [float(f"{rate * scale:.{digits}g}") / scale for scale in scales]
+        nearest = min(shorts, key=lambda short: abs(short - rate))
+        if abs(nearest - rate) <= SPREAD * error:
+            return nearest
     return rate
 
 
