@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
         if found.error is not None:
             raise found.error
         worst = max(worst, found.verdict)
+        if found.interrupted:
+            break  # whoever types Ctrl-C does not mean the first of several networks
     return int(worst > 0)
 
 

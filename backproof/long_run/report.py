@@ -110,16 +110,19 @@ def sentences(facts: Json) -> list[str]:
         if facts["check"] == "sketch" and any(dense.values()):
             counts = ", ".join(f"{count} of {name}" for name, count in dense.items() if count)
             said.append(f"Equations that the sketch left to a dense check: {counts}.")
-    times = facts["seconds"]
-    checking, beside = times.get("checking", 0.0), times.get("float64 and replicas", 0.0)
-    training = sum(seconds for name, seconds in times.items() if name in facts["runs"])
-    said.append(
-        f"{training:.3g} s of training and recording, {checking:.3g} s of checking"
-        + (f", {beside:.3g} s for the float64 run and its replicas." if beside else ".")
-    )
+    if facts["seconds"]:
+        said.append(_times(facts))
     if facts["accuracy_of"]:
         said.append(f"Accuracy is of the {facts['accuracy_of']}.")
     return said
+
+
+def _times(facts: Json) -> str:
+    times = facts["seconds"]
+    training = sum(seconds for name, seconds in times.items() if name in facts["runs"])
+    told = f"{training:.3g} s of training and recording, {times.get('checking', 0.0):.3g} s of checking"
+    beside = times.get("float64 and replicas", 0.0)
+    return told + (f", {beside:.3g} s for the float64 run and its replicas." if facts["float64"]["losses"] else ".")
 
 
 def _vacuous(name: str, run: Json) -> str:
@@ -137,7 +140,8 @@ def _headline(facts: Json) -> str:
     steps, certified = (sum(run[key] for run in runs.values()) for key in ("steps", "certified"))
     unchecked = sum(run["unchecked"] for run in runs.values())
     if facts["diverged"]:
-        return f"Diverged, in every implementation alike; the {certified} steps before that are certified."
+        alike = ", in every implementation alike" if len(runs) > 1 else ""
+        return f"Diverged{alike}; {certified} of the {steps - len(runs)} steps before that are certified."
     if facts["verdict"] != "rounding":
         return f"{facts['verdict'].capitalize()}: {certified} of {steps} steps are certified."
     if unchecked == steps:

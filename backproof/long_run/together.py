@@ -33,6 +33,7 @@ class LongRun:
         envelope: of the replicas, and ``losses`` of the float64 run, step by step.
         stopped: why it ended early, in one sentence; empty where it did not.
         error: what an implementation raised.
+        interrupted: whether Ctrl-C ended it.
         seconds: spent in each implementation, in checking, and in the float64 run and its replicas.
     """
 
@@ -42,6 +43,7 @@ class LongRun:
     losses: array[float] = field(default_factory=lambda: array("d"))
     stopped: str = ""
     error: BackproofError | None = None
+    interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -97,6 +99,7 @@ def train_together(
         if isinstance(error, BackproofError):
             found.stopped, found.error = "an error, which is told below", error
         else:
+            found.interrupted = True
             found.stopped = f"interrupted after {min(run.steps for run in found.runs.values())} steps"
     return found
 
