@@ -29,15 +29,20 @@ def facts(found: LongRun, mode: str, every: int, accuracies: Mapping[str, float]
     Args:
         accuracies: of each run, on the data that ``of`` names; None where nobody asked.
     """
-    training = found.training
+    training, network = found.training, found.training.network
+    first = training.batches[0]
     return {
         "schema": SCHEMA,
         "backproof": __version__,
-        "network": training.network.name,
-        "architecture": training.network.architecture,
+        "network": network.name,
+        "architecture": network.architecture,
         "data": training.data,
         "samples": training.samples,
+        "batch_size": training.samples if first is None else len(first),
         "steps": len(training.batches),
+        "optimizer": network.optimizer.to_dict(),
+        "learning_rate": network.learning_rate,
+        "schedule": network.schedule.to_dict(),
         "dtype": training.dtype.name,
         "seed": training.seed,
         "check": mode,
@@ -92,6 +97,21 @@ def terminal(facts: Json) -> str:
     ]  # fmt: skip
     heads = ["by", "verdict", "certified", "largest", "apart", "replicas", "flips", "loss", "accuracy", "time"]
     return "\n".join([plain(rows, heads), "", *sentences(facts)])
+
+
+def setting(facts: Json) -> str:
+    """What was trained, and how."""
+    whole = facts["batch_size"] == facts["samples"]
+    batch = "all samples" if whole else f"{facts['batch_size']:,} samples"
+    schedule = facts["schedule"]["name"]
+    how = {"dense": "checked densely", "sketch": "sketched", "none": "not checked"}[facts["check"]]
+    every = "each step" if facts["check_every"] == 1 else f"one step in {facts['check_every']}"
+    return (
+        f"{facts['architecture']} on {facts['samples']:,} samples of {facts['data']}: {facts['steps']:,} steps of "
+        f"{batch}, {facts['dtype']}, {facts['optimizer']['name']} at {facts['learning_rate']:g}"
+        + (f" with the schedule {schedule}" if schedule != "constant" else "")
+        + f", seed {facts['seed']}; {every} {how}."
+    )
 
 
 def sentences(facts: Json) -> list[str]:
@@ -178,14 +198,14 @@ def write(output: Path, facts: Json) -> Path:
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
         replace_file(output / f"{name}.json", json.dumps(facts, indent=1).encode())
-        words = f"# {name}: {facts['steps']} steps on {facts['data']}\n\n```text\n{terminal(facts)}\n```\n"
+        words = f"# {name}: a trajectory\n\n{setting(facts)}\n\n```text\n{terminal(facts)}\n```\n"
         replace_file(output / f"{name}.md", words.encode())
     if not all(map(find_spec, PAGE)):
         return output / f"{name}.md"
     from backproof.report.html.alone import trajectory
     from backproof.report.html.output import write_file
 
-    write_file(output / f"{name}.html", trajectory(name, as_network(facts)))
+    write_file(output / f"{name}.html", trajectory(name, as_network(facts), setting(facts), sentences(facts)))
     return output / f"{name}.html"
 
 

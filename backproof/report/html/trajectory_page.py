@@ -20,7 +20,7 @@ def view(summary: Json, folders: dict[str, str]) -> dict[str, Any]:
         KeyError, TypeError, ValueError: where the summary is not what ``verify`` writes.
     """
     networks = [_network(name, facts, folders[name]) for name, facts in summary["networks"].items()]
-    return {"networks": networks, "steps": int(summary["settings"]["steps"])}
+    return {"networks": networks, "steps": int(summary["settings"]["steps"]), "alone": False}
 
 
 def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
@@ -67,8 +67,12 @@ def _row(by: str, run: Json, free: Json) -> dict[str, Any]:
         default=(None, 0),
     )
     last = pairs[-1] if pairs else (None, None)
+    accuracy = run.get("accuracy")
     return {
         "by": by,
+        "verdict": str(run["verdict"]),
+        "certified": f"{int(run['certified']):,} of {int(run['steps']):,}" if "certified" in run else "-",
+        "accuracy": "-" if accuracy is None else f"{100 * float(accuracy):.2f} %",
         "loss": precise(run["losses"][-1]) if run["losses"] and run["losses"][-1] is not None else "-",
         "distance": number(last[0]) if pairs else "-",
         "envelope": number(last[1]) if pairs else "-",
