@@ -31,7 +31,7 @@ def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
     firsts = sorted({int(run["flips"][0]["step"]) for run in runs.values() if run.get("flips")})
     apart = "Distance from the float64 run, as a part of the distance travelled"
     if firsts:
-        apart += f" (dotted: first coin flips, at step {' and '.join(map(str, firsts))})"
+        apart += f" (dotted: first coin flips, at step {_listed(firsts)})"
     pictures: list[tuple[str, str, list[Line], bool, list[int]]] = [
         ("Loss", "loss", losses, False, []),
         (apart, "distance", distances, True, firsts),
@@ -44,6 +44,11 @@ def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
         "flips": [(by, _flips(run)) for by, run in runs.items()],
         "rows": [_row(by, run, free) for by, run in runs.items()],
     }
+
+
+def _listed(steps: list[int]) -> str:
+    *most, last = map(str, steps)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _picture(
