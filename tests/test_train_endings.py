@@ -10,7 +10,10 @@ import pytest
 from backproof.errors import BackproofError
 from backproof.recording import Recording, RecordingWriter
 from backproof.training import Step
+from backproof.verify import verify_network
+from reference import network as reference
 from tests.cli_support import SMALL, WRAPPER, Outcome, call, enter, project
+from tests.test_long_run import fake, long
 
 OTHER = SMALL + SMALL.replace("networks.small", "networks.other")
 FEW = ["--samples", "60", "--batch-size", "20", "--steps", "9", "--no-replicas"]
@@ -72,3 +75,12 @@ def test_a_loss_that_overflows_is_no_mismatch(
     assert (told.code, told.err) == (0, "")
     assert f"Diverged; {certified} of the 2 steps before that are certified." in told.out
     assert "left the finite numbers, first in step 2: Z" in told.out and "overflowed" in told.out
+
+
+def test_a_recording_of_too_few_steps_that_verify_keeps_is_incomplete(tmp_path: Path) -> None:
+    few = fake(lambda here, honest: (step for step in honest if step.index < 2))
+    found = verify_network(long(steps=4), {"mine": few, "numpy": reference}, reference, tmp_path)
+    assert found["implementations"]["mine"]["verdict"] == "bug"
+    assert Recording(tmp_path / "numpy").steps_written == 4
+    with pytest.raises(BackproofError, match="incomplete"):
+        Recording(tmp_path / "mine")
