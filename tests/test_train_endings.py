@@ -77,6 +77,15 @@ def test_a_loss_that_overflows_is_no_mismatch(
     assert "left the finite numbers, first in step 2: Z" in told.out and "overflowed" in told.out
 
 
+def test_recordings_are_replaced_where_that_is_asked_for(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    asked = ["small", "--recordings", "kept"]
+    assert ended(tmp_path, monkeypatch, capsys, "pass", *asked).code == 0
+    refused = call(capsys, "train", *asked, *FEW)
+    refused.refused("holds a recording already; choose another folder, or pass --overwrite")
+    assert not refused.out
+    assert call(capsys, "train", *asked, *FEW, "--overwrite").code == 0
+
+
 def test_a_recording_of_too_few_steps_that_verify_keeps_is_incomplete(tmp_path: Path) -> None:
     few = fake(lambda here, honest: (step for step in honest if step.index < 2))
     found = verify_network(long(steps=4), {"mine": few, "numpy": reference}, reference, tmp_path)
