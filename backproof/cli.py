@@ -228,6 +228,7 @@ def _train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-replicas", action="store_true", help="neither float64 run nor replicas: equations only")
     command.add_argument("--output", type=_path, metavar="DIR", help="write the trajectory there; default: nowhere")
     command.add_argument("--recordings", type=_path, metavar="DIR", help="write every step there; default: nowhere")
+    command.add_argument("--overwrite", action="store_true", help="replace the recordings that DIR holds already")
 
 
 def _trace(command: argparse.ArgumentParser) -> None:

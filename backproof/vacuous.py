@@ -27,17 +27,12 @@ class Vacuity:
 
     def __init__(self, fmt: Format) -> None:
         self._least = LEAST * fmt.smallest_normal
-        self._where: dict[str, tuple[int, ...]] = {}
+        self._at: dict[str, int] = {}
 
     def suspected(self, name: str, array: Array) -> bool:
         """Whether no element of the array is above :data:`LEAST`."""
-        where = self._where.get(name)
-        if where is not None and self._above(array, where):
+        at = self._at.get(name, 0)
+        if at < array.size and abs(float(array.item(at))) > self._least:
             return False
-        where = tuple(int(i) for i in np.unravel_index(int(np.abs(array).argmax()), array.shape))
-        self._where[name] = where
-        return not self._above(array, where)
-
-    def _above(self, array: Array, where: tuple[int, ...]) -> bool:
-        inside = all(i < n for i, n in zip(where, array.shape, strict=True))
-        return inside and abs(float(array[where])) > self._least
+        self._at[name] = at = int(np.abs(array).argmax())
+        return not abs(float(array.item(at))) > self._least

@@ -65,6 +65,9 @@ def verify_network(
             if next(streams[name], None) is not None:
                 judge.add_surplus()
             judge.finish()
+        for writer in writers.values():
+            if writer.steps < count:
+                writer.cut_short()
     if given != ((now := replace(training)).initial_hash, now.data_hash):
         raise BackproofError(
             f"{training.network.name}: an implementation changed the data or weights that it was given"

@@ -53,3 +53,12 @@ def test_an_optimizer_that_a_framework_lacks(tmp_path, monkeypatch, capsys):
     table = SMALL + 'optimizer = {name = "rmsprop", epsilon_inside = true}\n'
     enter(project(tmp_path, TORCH, table), monkeypatch)
     call(capsys, "verify", "small", *FEW).refused("torch.optim's rmsprop has no ε inside the root")
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
+def test_a_training_with_an_optimizer_that_a_framework_lacks(tmp_path, monkeypatch, capsys):
+    table = SMALL + 'optimizer = {name = "rmsprop", epsilon_inside = true}\n'
+    enter(project(tmp_path, TORCH, table), monkeypatch)
+    told = call(capsys, "train", "small", *FEW)
+    told.refused("torch.optim's rmsprop has no ε inside the root; set epsilon_inside = false, or leave")
+    assert not told.out  # nothing was certified

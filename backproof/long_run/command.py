@@ -54,7 +54,9 @@ def run(options: argparse.Namespace) -> int:
         total = len(training.batches) * len(members)
         with progress(total) as advance:
             recordings = options.recordings and options.recordings / network.name
-            found = train_together(training, members, beside, options.check, options.check_every, recordings, advance)
+            found = train_together(
+                training, members, beside, options.check, options.check_every, recordings, advance, options.overwrite
+            )
         facts = report.facts(found, options.check, options.check_every, *_accuracies(found, *judged_on))
         if len(jobs) > 1:
             print(f"{network.name}\n")
@@ -64,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
         if found.error is not None:
             raise found.error
         worst = max(worst, found.verdict)
+        if found.interrupted:
+            break  # whoever types Ctrl-C does not mean the first of several networks
     return int(worst > 0)
 
 

@@ -29,15 +29,20 @@ def facts(found: LongRun, mode: str, every: int, accuracies: Mapping[str, float]
     Args:
         accuracies: of each run, on the data that ``of`` names; None where nobody asked.
     """
-    training = found.training
+    training, network = found.training, found.training.network
+    first = training.batches[0]
     return {
         "schema": SCHEMA,
         "backproof": __version__,
-        "network": training.network.name,
-        "architecture": training.network.architecture,
+        "network": network.name,
+        "architecture": network.architecture,
         "data": training.data,
         "samples": training.samples,
+        "batch_size": training.samples if first is None else len(first),
         "steps": len(training.batches),
+        "optimizer": network.optimizer.to_dict(),
+        "learning_rate": network.learning_rate,
+        "schedule": network.schedule.to_dict(),
         "dtype": training.dtype.name,
         "seed": training.seed,
         "check": mode,
@@ -94,6 +99,21 @@ def terminal(facts: Json) -> str:
     return "\n".join([plain(rows, heads), "", *sentences(facts)])
 
 
+def setting(facts: Json) -> str:
+    """What was trained, and how."""
+    whole = facts["batch_size"] == facts["samples"]
+    batch = "all samples" if whole else f"{facts['batch_size']:,} samples"
+    schedule = facts["schedule"]["name"]
+    how = {"dense": "checked densely", "sketch": "sketched", "none": "not checked"}[facts["check"]]
+    every = "each step" if facts["check_every"] == 1 else f"one step in {facts['check_every']}"
+    return (
+        f"{facts['architecture']} on {facts['samples']:,} samples of {facts['data']}: {facts['steps']:,} steps of "
+        f"{batch}, {facts['dtype']}, {facts['optimizer']['name']} at {facts['learning_rate']:g}"
+        + (f" with the schedule {schedule}" if schedule != "constant" else "")
+        + f", seed {facts['seed']}; {every} {how}."
+    )
+
+
 def sentences(facts: Json) -> list[str]:
     """What the numbers come to."""
     said = [_headline(facts)]
@@ -110,16 +130,19 @@ def sentences(facts: Json) -> list[str]:
         if facts["check"] == "sketch" and any(dense.values()):
             counts = ", ".join(f"{count} of {name}" for name, count in dense.items() if count)
             said.append(f"Equations that the sketch left to a dense check: {counts}.")
-    times = facts["seconds"]
-    checking, beside = times.get("checking", 0.0), times.get("float64 and replicas", 0.0)
-    training = sum(seconds for name, seconds in times.items() if name in facts["runs"])
-    said.append(
-        f"{training:.3g} s of training and recording, {checking:.3g} s of checking"
-        + (f", {beside:.3g} s for the float64 run and its replicas." if beside else ".")
-    )
+    if facts["seconds"]:
+        said.append(_times(facts))
     if facts["accuracy_of"]:
         said.append(f"Accuracy is of the {facts['accuracy_of']}.")
     return said
+
+
+def _times(facts: Json) -> str:
+    times = facts["seconds"]
+    training = sum(seconds for name, seconds in times.items() if name in facts["runs"])
+    told = f"{training:.3g} s of training and recording, {times.get('checking', 0.0):.3g} s of checking"
+    beside = times.get("float64 and replicas", 0.0)
+    return told + (f", {beside:.3g} s for the float64 run and its replicas." if facts["float64"]["losses"] else ".")
 
 
 def _vacuous(name: str, run: Json) -> str:
@@ -137,7 +160,8 @@ def _headline(facts: Json) -> str:
     steps, certified = (sum(run[key] for run in runs.values()) for key in ("steps", "certified"))
     unchecked = sum(run["unchecked"] for run in runs.values())
     if facts["diverged"]:
-        return f"Diverged, in every implementation alike; the {certified} steps before that are certified."
+        alike = ", in every implementation alike" if len(runs) > 1 else ""
+        return f"Diverged{alike}; {certified} of the {steps - len(runs)} steps before that are certified."
     if facts["verdict"] != "rounding":
         return f"{facts['verdict'].capitalize()}: {certified} of {steps} steps are certified."
     if unchecked == steps:
@@ -174,14 +198,14 @@ def write(output: Path, facts: Json) -> Path:
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
         replace_file(output / f"{name}.json", json.dumps(facts, indent=1).encode())
-        words = f"# {name}: {facts['steps']} steps on {facts['data']}\n\n```text\n{terminal(facts)}\n```\n"
+        words = f"# {name}: a trajectory\n\n{setting(facts)}\n\n```text\n{terminal(facts)}\n```\n"
         replace_file(output / f"{name}.md", words.encode())
     if not all(map(find_spec, PAGE)):
         return output / f"{name}.md"
     from backproof.report.html.alone import trajectory
     from backproof.report.html.output import write_file
 
-    write_file(output / f"{name}.html", trajectory(name, as_network(facts)))
+    write_file(output / f"{name}.html", trajectory(name, as_network(facts), setting(facts), sentences(facts)))
     return output / f"{name}.html"
 
 

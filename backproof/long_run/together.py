@@ -33,6 +33,7 @@ class LongRun:
         envelope: of the replicas, and ``losses`` of the float64 run, step by step.
         stopped: why it ended early, in one sentence; empty where it did not.
         error: what an implementation raised.
+        interrupted: whether Ctrl-C ended it.
         seconds: spent in each implementation, in checking, and in the float64 run and its replicas.
     """
 
@@ -42,6 +43,7 @@ class LongRun:
     losses: array[float] = field(default_factory=lambda: array("d"))
     stopped: str = ""
     error: BackproofError | None = None
+    interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -63,6 +65,7 @@ def train_together(
     every: int = 1,
     recordings: Path | None = None,
     progress: Callable[[], None] = lambda: None,
+    overwrite: bool = False,
 ) -> LongRun:
     """Train side by side, judge each step and let go of it.
 
@@ -70,6 +73,7 @@ def train_together(
         reference: for the float64 run and its replicas; None for neither.
         mode, every: see :class:`Certifier`.
         recordings: a folder for one recording of each implementation, or None to keep none.
+        overwrite: replace recordings that it holds already.
 
     Ctrl-C, whatever an implementation raises, and a disk that is full end the run early; what was certified up to
     there is returned, and the recordings stay marked as incomplete.
@@ -83,7 +87,9 @@ def train_together(
         with ExitStack() as stack, np.errstate(all="ignore"):
             streams = {name: steps_of(name, module, training) for name, module in implementations.items()}
             writers = {
-                name: stack.enter_context(RecordingWriter(recordings / name, training, source_of(name, module)))
+                name: stack.enter_context(
+                    RecordingWriter(recordings / name, training, source_of(name, module), overwrite)
+                )
                 for name, module in implementations.items()
                 if recordings is not None
             }
@@ -97,6 +103,7 @@ def train_together(
         if isinstance(error, BackproofError):
             found.stopped, found.error = "an error, which is told below", error
         else:
+            found.interrupted = True
             found.stopped = f"interrupted after {min(run.steps for run in found.runs.values())} steps"
     return found
 

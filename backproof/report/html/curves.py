@@ -89,7 +89,8 @@ def _frame(axes: Any, label: str, log: bool) -> None:
         spine.set_color(INK)
         spine.set_visible(side in ("left", "bottom"))
     axes.grid(color=INK, alpha=0.12)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9)
+    # Above the lines: inside, there is no place that a thousand steps leave free.
+    axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
 
 
 def thinned(values: Sequence[float | None]) -> tuple[list[int], list[float]]:

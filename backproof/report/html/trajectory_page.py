@@ -20,7 +20,7 @@ def view(summary: Json, folders: dict[str, str]) -> dict[str, Any]:
         KeyError, TypeError, ValueError: where the summary is not what ``verify`` writes.
     """
     networks = [_network(name, facts, folders[name]) for name, facts in summary["networks"].items()]
-    return {"networks": networks, "steps": int(summary["settings"]["steps"])}
+    return {"networks": networks, "steps": int(summary["settings"]["steps"]), "alone": False}
 
 
 def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
     firsts = sorted({int(run["flips"][0]["step"]) for run in runs.values() if run.get("flips")})
     apart = "Distance from the float64 run, as a part of the distance travelled"
     if firsts:
-        apart += f" (dotted: first coin flips, at step {' and '.join(map(str, firsts))})"
+        apart += f" (dotted: first coin flips, at step {_listed(firsts)})"
     pictures: list[tuple[str, str, list[Line], bool, list[int]]] = [
         ("Loss", "loss", losses, False, []),
         (apart, "distance", distances, True, firsts),
@@ -44,6 +44,11 @@ def _network(name: str, facts: Json, folder: str) -> dict[str, Any]:
         "flips": [(by, _flips(run)) for by, run in runs.items()],
         "rows": [_row(by, run, free) for by, run in runs.items()],
     }
+
+
+def _listed(steps: list[int]) -> str:
+    *most, last = map(str, steps)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _picture(
@@ -67,8 +72,12 @@ def _row(by: str, run: Json, free: Json) -> dict[str, Any]:
         default=(None, 0),
     )
     last = pairs[-1] if pairs else (None, None)
+    accuracy = run.get("accuracy")
     return {
         "by": by,
+        "verdict": str(run["verdict"]),
+        "certified": f"{int(run['certified']):,} of {int(run['steps']):,}" if "certified" in run else "-",
+        "accuracy": "-" if accuracy is None else f"{100 * float(accuracy):.2f} %",
         "loss": precise(run["losses"][-1]) if run["losses"] and run["losses"][-1] is not None else "-",
         "distance": number(last[0]) if pairs else "-",
         "envelope": number(last[1]) if pairs else "-",
