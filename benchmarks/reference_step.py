@@ -63,13 +63,16 @@ def jax_step(training: Training, fused: bool) -> Callable[[], Any]:
     """The jitted step of the implementation, or the same function compiled with fusion."""
     compiled = jax.jit(jax_network.step.__wrapped__, static_argnums=0) if fused else jax_network.step
     X, Y = jax.numpy.array(training.X.T), jax.numpy.array(training.Y.T)
-    state = {
+    parameters = {
         name: jax.numpy.array(array.T if name.startswith("W") else array[:, 0])
         for name, array in training.parameters.items()
     }
+    alpha = jax.numpy.asarray(training.network.step_size(training.samples), X.dtype)
+    state = jax_network.transformation(training.network, 0.0).init(parameters)
 
     def step() -> None:
-        state.update(jax.block_until_ready(compiled(training.network, state, X, Y))[1])
+        _, (after, _) = jax.block_until_ready(compiled(training.network, parameters, X, Y, state, alpha))
+        parameters.update(after)
 
     return step
 

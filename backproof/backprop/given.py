@@ -78,7 +78,7 @@ class Given:
         if array is None:
             return False
         if id(array) not in self._finite:
-            self._finite[id(array)] = array, bool(np.isfinite(array).all())
+            self._finite[id(array)] = array, _all_finite(array)
         return self._finite[id(array)][1]
 
     def obstacle(self, equation: Equation) -> str:
@@ -145,6 +145,14 @@ class Given:
             said=list(self.said),
             untold=dict(self.untold),
         )
+
+
+def _all_finite(array: Array) -> bool:
+    """Whether all values are finite: they are where the sum of their squares is, which is quick, and may overflow."""
+    flat = array.ravel(order="K")
+    with np.errstate(all="ignore"):
+        simple = array.dtype.name in ("float32", "float64") and np.isfinite(flat @ flat)
+    return bool(simple) or bool(np.isfinite(array).all())
 
 
 def given(arrays: Mapping[str, Array], layout: str | None, weights: str | None) -> Given:
