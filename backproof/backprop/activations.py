@@ -64,7 +64,7 @@ def slope_of(tensors: Tensors, depth: int, said: Sequence[str] | None) -> float 
     dZ over dA, and in the layer above, whose Z is linear in it; None where it shows nowhere.
 
     Args:
-        said: the activations, where the caller said them: then the leaky ones alone tell it, if there are any.
+        said: the activations, where the caller said them: then the leaky ones alone tell it, and there is none without.
     """
     leaky = [layer for layer, name in enumerate(said or (), 1) if name == "leaky_relu"]
     if said is not None and not leaky:

@@ -41,10 +41,9 @@ def fitted_rate(step: Given) -> float | None:
 
     A layer whose step is not along its gradient tells nothing, as long as another's is, be it a bias's. Where no
     gradient was given, the product of a given dZ with the layer's input stands for dW, if most of the layers whose step
-    is along it agree. W_next was
-    rounded once, so a layer's alpha has the standard error ``u ||W_next * dW|| / ||dW||^2``; the shortest decimal
-    number within a few of those (or that over m, where the update divides by it) is what was written down; of as many
-    digits, the nearest.
+    is along it agree. W_next was rounded once, so a layer's alpha has the standard error
+    ``u ||W_next * dW|| / ||dW||^2``; the shortest decimal number within a few of those (or that over m, where the
+    update divides by it) is what was written down; of as many digits, the nearest.
     """
     weights, biases = (_fits(step, kind, step.recorded) for kind in ("W", "b"))
     fits = sorted([*_sharp(weights), *_sharp(biases)]) or weights or _of_products(step)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backproof.tracing.activated import FITS
 from backproof.tracing.batch import products
+from backproof.tracing.sightings import Sighting
 
 if TYPE_CHECKING:
     from backproof.tracing.step import Step
@@ -20,15 +21,17 @@ def handed_down(step: Step) -> None:
     layers = range(1, step.network.depth + 1)
     if any(f"dA{layer}" not in step.quantities for layer in layers):
         return
-    if sum(_of_own_weights(step, layer) for layer in layers) < max(2, step.network.depth - 1):
+    own = sum(hands_down(step, layer, step.quantities[f"dA{layer}"]) for layer in layers)
+    if own < max(2, step.network.depth - 1):
         return
     errors = [step.quantities.pop(f"dA{layer}") for layer in layers]
     for layer, seen in zip(layers, errors[1:], strict=False):
         step.quantities[f"dA{layer}"] = seen.within(kind="dA", number=layer)
 
 
-def _of_own_weights(step: Step, layer: int) -> bool:
-    error, delta, weight = (step.quantities.get(f"{kind}{layer}") for kind in ("dA", "dZ", "W"))
-    if error is None or delta is None or weight is None or delta.value.ndim != 2 or weight.value.ndim != 2:
+def hands_down(step: Step, layer: int, seen: Sighting) -> bool:
+    """Whether an array is the product of a layer's weights with its delta: what it hands to the layer below."""
+    delta, weight = step.quantities.get(f"dZ{layer}"), step.quantities.get(f"W{layer}")
+    if delta is None or weight is None or delta.value.ndim != 2 or weight.value.ndim != 2:
         return False
-    return any(distance < FITS for distance in products(delta.value, weight.value, None, error.value))
+    return any(distance < FITS for distance in products(delta.value, weight.value, None, seen.value))

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backproof.tracing import losses, transposed
-from backproof.tracing.activated import FITS as SAME
 from backproof.tracing.batch import products
-from backproof.tracing.handed import handed_down
+from backproof.tracing.handed import handed_down, hands_down
 from backproof.tracing.layers import Placed
 from backproof.tracing.ledger import Pass
 from backproof.tracing.momentum import without_momentum
@@ -163,20 +162,12 @@ def _unnamed_errors(step: Step, strangers: list[Sighting]) -> None:
         output = step.quantities.get(f"A{layer}", step.quantities.get(f"Z{layer}"))
         alike = [s for s in unknown if output is not None and s.value.shape == output.value.shape]
         if f"dA{layer}" not in step.quantities and layer < step.network.depth:
-            handed = [s for s in alike if _is_handed_down(step, layer, s)]
+            handed = [s for s in alike if hands_down(step, layer + 1, s)]
             step.quantities |= {f"dA{layer}": s.within(kind="dA", number=layer) for s in handed[-1:]}
         moved, before = moved_by(step, layer), step.quantities.get(f"W{layer}")
         if f"dZ{layer}" not in step.quantities and moved is not None:
             used = [s for s in alike if _is_used(step, layer, s, moved, before)]
             step.quantities |= {f"dZ{layer}": s.within(kind="dZ", number=layer) for s in used[-1:]}
-
-
-def _is_handed_down(step: Step, layer: int, seen: Sighting) -> bool:
-    """Whether it is the product of the weights above with their layer's delta."""
-    delta, weight = step.quantities.get(f"dZ{layer + 1}"), step.quantities.get(f"W{layer + 1}")
-    if delta is None or weight is None or delta.value.ndim != 2:
-        return False
-    return any(distance < SAME for distance in products(delta.value, weight.value, None, seen.value))
 
 
 def _is_used(step: Step, layer: int, seen: Sighting, moved: Array, before: Sighting | None) -> bool:
