@@ -14,7 +14,7 @@ from backproof.verdict import Verdict
 WORDS = [verdict.word for verdict in Verdict]
 
 
-def trajectory(name: str, facts: Json, setting: str = "", said: Sequence[str] = ("-",)) -> str:
+def trajectory(name: str, facts: Json, setting: str, said: Sequence[str]) -> str:
     """The page of one network's runs.
 
     Args:
