@@ -35,6 +35,7 @@ def training(m: int, steps: int) -> Training:
     X = generator.random((784, m), dtype=np.float32)
     X[generator.random((784, m), dtype=np.float32) < 0.8] = 0
     Y = np.eye(10, dtype=np.float32)[generator.integers(0, 10, m)].T.copy()
+    X.flags.writeable = False  # as every command hands it over
     return Training(NETWORK, initial_parameters(NETWORK, 0, "float32"), X, Y, (None,) * steps)
 
 

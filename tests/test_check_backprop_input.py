@@ -228,3 +228,21 @@ def test_a_slope_is_read_where_a_leaky_relu_was_said(seed):
     arrays = arrays_of(Case((6, 4, 5, 3), tuple(said), "cross_entropy", 1, seed=seed, slope=0.1))
     del arrays["A1"], arrays["Z2"]
     assert backproof.check_backprop(arrays, activations=said, loss="cross_entropy").verdict == "rounding"
+
+
+@pytest.mark.parametrize(("name", "at"), [("A2", (0, 0)), ("loss", ())])
+def test_the_largest_number_there_is_overflows_nothing_but_its_equation(name, at):
+    arrays = {key: np.array(array) for key, array in Q.items()}
+    arrays[name][at] = np.finfo(float).max
+    assert name in {failure.equation for failure in backproof.check_backprop(arrays).failures}
+
+
+def test_a_slope_that_one_element_cannot_show_is_not_made_up():
+    """One unit, one sample, z < 0: leaky ReLU of any slope."""
+    case = next(
+        case
+        for seed in range(100)
+        if arrays_of(case := Case((5, 1), ("leaky_relu",), "mse", 1, slope=0.2, seed=seed))["Z1"].item() < 0
+    )
+    result = backproof.check_backprop({n: a for n, a in arrays_of(case).items() if n not in ("dZ1", "dA1")})
+    assert "A1" not in {failure.equation for failure in result.failures}, result

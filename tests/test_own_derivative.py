@@ -45,7 +45,7 @@ def step(g: Function, h: Function, m: int = 40, seed: int = 0, output: bool = Fa
 @pytest.mark.parametrize("name", OWN)
 def test_a_choice_is_said_and_not_blamed(name: str, output: bool) -> None:
     for seed in range(5):
-        result = backproof.check_backprop(step(*OWN[name], seed=seed, output=output))
+        result = backproof.check_backprop(step(*OWN[name], m=100, seed=seed, output=output))
         assert result.verdict == "rounding", result
         assert "none that is known" in result.coverage.unchecked["A1"]
         assert ("A2" in result.coverage.unchecked) == output and "dZ1" in result.coverage.unchecked
@@ -66,6 +66,40 @@ def test_a_derivative_that_is_not_its_own_is_a_bug(name: str, how: str) -> None:
     for seed in range(5):
         result = backproof.check_backprop(step(g, WRONG[how](h), seed=seed))
         assert result.verdict == "bug" and {"A1", "dZ1"} & {failure.equation for failure in result.failures}
+
+
+def _alternating(q: dict[str, Array]) -> None:
+    order = np.argsort(q["Z1"], axis=None)
+    q["dZ1"].ravel()[order] *= np.where(np.arange(order.size) % 2, 0.5, 1.5)
+
+
+def _above(q: dict[str, Array], count: int, times: float) -> None:
+    q["dZ1"].ravel()[np.argsort(q["Z1"], axis=None)[-count:]] *= times
+
+
+def _without_cause(q: dict[str, Array]) -> None:
+    q["dA1"][:, ::2], q["dZ1"][:, ::2] = 0, 7
+
+
+PLACES: dict[str, Callable[[dict[str, Array]], None]] = {
+    "half too small, half too large": _alternating,
+    "the wrong sign of the largest": lambda q: _above(q, 5, -1),
+    "ten times the largest": lambda q: _above(q, 1, 10),
+    "a wrong sign of one": lambda q: q["dZ1"].ravel().__setitem__(80, -q["dZ1"].ravel()[80]),
+    "a wrong activation of one": lambda q: q["A1"].ravel().__setitem__(int(q["Z1"].argmax()), 1000),
+    "a gradient of none": _without_cause,
+}
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("name", ["soft exponential", "bent identity"])
+def test_a_derivative_that_is_wrong_in_places_is_a_bug(name: str, where: str) -> None:
+    for seed in range(5):
+        q = step(*OWN[name], m=100, seed=seed)
+        PLACES[where](q)
+        q["dW1"], q["db1"] = q["dZ1"] @ q["X"].T, q["dZ1"].sum(axis=1, keepdims=True)
+        result = backproof.check_backprop(q)
+        assert {"A1", "dZ1"} & {failure.equation for failure in result.failures}, result
 
 
 def test_of_few_elements_nobody_can_tell() -> None:

@@ -141,6 +141,17 @@ def test_operands_whose_squares_overflow_pass_nothing(scale: float) -> None:
     assert not one_product(A, B, (A @ B) * np.float32(1.1), 0) <= 1
 
 
+def test_data_that_change_in_place_are_measured_anew() -> None:
+    here = training(NETWORK, 1030)
+    (step,) = reference.record(here)
+    X = here.X * np.float32(1e6)
+    checker = EquationChecker(NETWORK, here.dtype, Screen(NETWORK, here.dtype))
+    checker.check(step, X, here.Y)
+    X[:] = here.X
+    wrong = changed(step, "dW1", lambda array: array.__imul__(1.01))
+    assert "dW1" not in checker.check(wrong, X, here.Y).sketched
+
+
 def test_elementwise_limits_that_overflow_pass_nothing() -> None:
     network = Network("wild", (2, 2), ("identity",), "mse", "real")
     here = training(network, 3, dtype="float64")

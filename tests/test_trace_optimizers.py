@@ -101,6 +101,17 @@ def test_a_mistake_in_the_gradients_beside_it_is_named(tmp_path: Path, name: str
     assert facts["steps"][0]["result"]["failures"][0]["explanations"][0]["name"] == "mask-missing"
 
 
+def test_squares_that_the_update_does_not_use_excuse_nothing(tmp_path: Path) -> None:
+    update = (
+        EACH
+        + """
+        two[i] = 0.9 * two[i] + 0.1 * g**2
+        p += 0.1 * g"""
+    )
+    facts = judged(tmp_path, script(TWO, update))
+    assert {"W1_next", "W2_next"} <= {equation for equation, _ in failed(facts)[0]}
+
+
 CLASS = """
 import numpy as np
 draw = np.random.default_rng(0)

@@ -107,7 +107,7 @@ def _constant(over: Array, under: Array) -> float | None:
         return None  # one number is always some multiple of another
     constant = float(over @ under) / square
     left = over - constant * under
-    if float(left @ left) > 1e-4 * constant**2 * square:
+    if float(left @ left) > 1e-4 * constant * constant * square:
         return None
     error = ERRORS * float(np.sqrt(left @ left / square / left.size))
     shorter = (float(f"{constant:.{digits}g}") for digits in range(1, 7))
@@ -187,8 +187,8 @@ def _of_layer(step: Given, layer: int, fmt: Format, context: Context, loss: str 
             step.untold[layer] = "is none that is known here, and dZ over dA is the slope of A over Z"
         if layer in step.untold:
             step.said.append(f"the activation of layer {layer} {step.untold[layer]}")
-    # Without a slope a leaky ReLU would not be checked: it is not what a wrong A is taken for.
-    sloped = step.slope is not None
+    # Without a slope a leaky ReLU would not be checked: it is not what a wrong A is taken for, if a slope could show.
+    sloped = step.slope is not None or np.count_nonzero(Z < 0) < 2
     return min((n for n in names if sloped or n != "leaky_relu"), key=lambda name: _distance(name, Z, A, context))
 
 

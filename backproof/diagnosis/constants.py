@@ -78,7 +78,7 @@ def written(low: float, high: float, tries: int = 1) -> float | None:
     """
     if not 0 < low <= high or not np.isfinite(high):
         return None
-    middle, width = (low + high) / 2, (high - low) / (high + low)
+    middle, width = low / 2 + high / 2, (high / 2 - low / 2) / (high / 2 + low / 2)
     power = float(f"1e{round(np.log10(middle))}")
     if low <= power <= high:
         return power if 0.9 * width * tries <= CHANCE_OF_POWER else None

@@ -81,7 +81,11 @@ class Screen:
         return used(cut[0]) if len(cut) == 1 else float(np.max(in_parallel(used, cut)))
 
     def _measured(self, X: Array) -> dict[str, tuple[Array, Array]]:
-        """Sums of squares of data that is the same object at each step, as in full-batch training, made once."""
+        """Sums of squares of data that is the same object at each step, as in full-batch training, made once; of data
+        that nobody can change.
+        """
+        if X.flags.writeable:
+            return {}
         if self._data is not None and self._data[0] is X:
             return self._data[1]
         known: dict[str, tuple[Array, Array]] = {}

@@ -65,7 +65,8 @@ def _state(step: Step, layer: int, moved: Array, every: list[Sighting], since: i
             one = [t for t in alike if t.order < s.order and (_base(t) == _base(s) or t.identity == s.identity)]
             begun = any(not np.any(t.value) for t in one)
             earlier = [t.value.ravel()[some] for t in before if np.any(t.value)]
-            squared = _is_made_of(value, g * g, earlier, begun)
+            # A step that is a multiple of the gradient divides by no squares, whoever keeps some.
+            squared = times is None and _is_made_of(value, g * g, earlier, begun)
             if squared or (begun and times is not None and _is_made_of(value, g, [], begun)):
                 return s.label
     return ""
