@@ -21,9 +21,9 @@ def unmasked(case, q, right):
     return q["dA1"]
 
 
-ALARMED = (1770002989, 1840001406)
+ALARMED = (1770002989, 1840001406, 1860000920)
 """Seeds of ``benchmarks.healthy`` that alarmed: a rate that a bias tells more sharply than the weights; one that is
-short over the samples and units, and nearly short itself."""
+short over the samples and units, and nearly short itself; two elements of tanh that look like a leaky ReLU's slope."""
 
 
 @pytest.mark.parametrize("seed", [*range(40), *ALARMED])

@@ -69,10 +69,16 @@ def slope_of(tensors: Tensors, depth: int, said: Sequence[str] | None) -> float 
     leaky = [layer for layer, name in enumerate(said or (), 1) if name == "leaky_relu"]
     if said is not None and not leaky:
         return None
-    layers = leaky or range(1, depth + 1)
-    found = (slope for layer in layers for slope in _slopes(tensors, layer) if slope is not None)
-    # Six digits: what remains of an identity's 1 is 1.
-    return next((slope for slope in (float(f"{slope:.6g}") for slope in found) if 0 < slope < 1), None)
+    each = [_between_0_and_1(_slopes(tensors, layer)) for layer in leaky or range(1, depth + 1)]
+    # Of few elements any ratio may be nearly one number: what a layer shows twice is no chance.
+    agreed = (slopes[0] for slopes in each if len(slopes) > 1 and len(set(slopes)) == 1)
+    return next(agreed, next((slope for slopes in each for slope in slopes), None))
+
+
+def _between_0_and_1(slopes: Iterator[float | None]) -> list[float]:
+    """Six digits: what remains of an identity's 1 is 1."""
+    short = (float(f"{slope:.6g}") for slope in slopes if slope is not None)
+    return [slope for slope in short if 0 < slope < 1]
 
 
 def _slopes(tensors: Tensors, layer: int) -> Iterator[float | None]:
